@@ -1,0 +1,174 @@
+"""What the steps of one call share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from stigmer.identity import SYSTEM, Caller, Clock, IdGenerator
+from stigmer.payload import Payload
+from stigmer.store import Store
+
+if TYPE_CHECKING:
+    from stigmer.operation import Operation
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class Slot(Generic[T]):
+    """A typed key of ``RequestContext``. Two slots are two keys, whatever their names."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Slot({self.name})"
+
+
+RESPONSE: Slot[Payload[Any]] = Slot("response")
+"""What the client gets. The last step that writes it wins."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Services:
+    """What every call of one server uses."""
+
+    store: Store
+    clock: Clock
+    ids: IdGenerator
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CallInfo:
+    """What the transport knows about a call.
+
+    Attributes:
+        metadata: request metadata, lower-case names; ``-bin`` values are bytes.
+        peer: address of the client, for logs.
+        deadline: on the clock of ``time.monotonic()``, in seconds; None without one.
+        certificate: the client's certificate as ``ssl.SSLSocket.getpeercert()`` gives it; None without mutual TLS.
+    """
+
+    metadata: Mapping[str, str | bytes] = dataclasses.field(default_factory=dict)
+    peer: str = ""
+    deadline: float | None = None
+    certificate: Mapping[str, Any] | None = None
+
+
+class RequestContext:
+    """One call on its way through a pipeline.
+
+    Attributes:
+        operation: what is being done.
+        caller: who does it.
+        info: what the transport knows about the call.
+        request_id: for logs; the client's ``x-request-id`` or a new one.
+        step: name of the step that runs, or ran last.
+        committed: a write is durable: nothing after it fails the call or is undone.
+    """
+
+    __slots__ = (
+        "_after_commit",
+        "_payload",
+        "_services",
+        "_slots",
+        "caller",
+        "committed",
+        "info",
+        "operation",
+        "request_id",
+        "step",
+    )
+
+    def __init__(
+        self,
+        operation: Operation,
+        payload: Payload[Any],
+        services: Services,
+        *,
+        caller: Caller = SYSTEM,
+        info: CallInfo | None = None,
+        request_id: str = "",
+    ) -> None:
+        self.operation = operation
+        self.caller = caller
+        self.info = info or CallInfo()
+        self.request_id = request_id
+        self.step = ""
+        self.committed = False
+        self._payload = payload
+        self._services = services
+        self._slots: dict[Slot[Any], Any] = {}
+        self._after_commit: list[Callable[[], Awaitable[None]]] = []
+
+    @property
+    def request(self) -> Any:
+        """The request message, decoded once. It is never changed.
+
+        Raises:
+            Undecodable: the client's bytes are no such message.
+        """
+        return self._payload.message
+
+    @property
+    def store(self) -> Store:
+        """Where the documents are."""
+        return self._services.store
+
+    @property
+    def clock(self) -> Clock:
+        """The time; never ask another clock."""
+        return self._services.clock
+
+    @property
+    def ids(self) -> IdGenerator:
+        """Makes new ids."""
+        return self._services.ids
+
+    def __getitem__(self, slot: Slot[T]) -> T:
+        """What an earlier step put there; assembly has checked that one did.
+
+        Raises:
+            KeyError: no step did.
+        """
+        value: T = self._slots[slot]
+        return value
+
+    def __setitem__(self, slot: Slot[T], value: T) -> None:
+        """Hands ``value`` to the steps that follow."""
+        self._slots[slot] = value
+
+    def __contains__(self, slot: Slot[Any]) -> bool:
+        """Whether a step has put anything there."""
+        return slot in self._slots
+
+    @overload
+    def get(self, slot: Slot[T]) -> T | None: ...
+
+    @overload
+    def get(self, slot: Slot[T], default: D) -> T | D: ...
+
+    def get(self, slot: Slot[Any], default: Any = None) -> Any:
+        """What an earlier step put there, or ``default``."""
+        return self._slots.get(slot, default)
+
+    def forget(self, slots: Iterable[Slot[Any]]) -> None:
+        """Empties these slots, for a run that begins again."""
+        for slot in slots:
+            self._slots.pop(slot, None)
+
+    def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Calls ``callback`` once the call has committed, before the answer; never when it has not. A failure is logged.
+
+        For things inside this process, such as a cache. What others must learn goes through the store.
+        """
+        self._after_commit.append(callback)
+
+    def take_after_commit(self) -> list[Callable[[], Awaitable[None]]]:
+        """The callbacks so far; they are forgotten here, so that a run that begins again does not leave any behind."""
+        callbacks, self._after_commit = self._after_commit, []
+        return callbacks

@@ -1,0 +1,163 @@
+"""Every way in which a call can fail that is not a bug: one gRPC status a class, a public text, a private cause.
+
+The numbers are those of ``google.rpc.Code``. Anything that is raised and is no ``StigmerError`` is a bug: it is logged
+with its step and answered INTERNAL without its text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
+
+DOMAIN = "stigmer.ai"
+ECHO_LIMIT = 128
+"""At most this many characters of a client's own id are given back in a text."""
+
+
+class NamedKind(Protocol):
+    """What an error needs to know of a kind."""
+
+    @property
+    def name(self) -> str:
+        """The kind as documents spell it, such as ``Session``."""
+
+
+class Violation(NamedTuple):
+    """One rule that a request breaks, as in ``google.rpc.BadRequest.FieldViolation``."""
+
+    field: str
+    text: str
+
+
+class StigmerError(Exception):
+    """A failure that the client is told about.
+
+    Attributes:
+        code: the status' number in ``google.rpc.Code``.
+        reason: UPPER_SNAKE, for ``google.rpc.ErrorInfo.reason``.
+        text: what the client reads.
+    """
+
+    code: ClassVar[int] = 13
+    reason: str = "INTERNAL"
+
+    def __init__(self, text: str, *, reason: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        if reason is not None:
+            self.reason = reason
+
+
+class InvalidArgument(StigmerError):
+    """The request breaks a rule."""
+
+    code = 3
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, text: str, *more: Violation) -> None:
+        self.violations: Sequence[Violation] = (Violation(field, text), *more)
+        super().__init__(_violations_text(self.violations))
+
+
+class NotFound(StigmerError):
+    """There is no such resource; ``key`` is the id or slug that was asked for."""
+
+    code = 5
+
+    def __init__(self, kind: NamedKind, key: str) -> None:
+        super().__init__(f"{kind.name} not found: {key[:ECHO_LIMIT]}", reason=f"{_upper_snake(kind.name)}_NOT_FOUND")
+
+
+class AlreadyExists(StigmerError):
+    """The id or the slug is taken; ``key`` is the one of the two that is."""
+
+    code = 6
+
+    def __init__(self, kind: NamedKind, key: str) -> None:
+        super().__init__(f"{kind.name} already exists: {key[:ECHO_LIMIT]}", reason=f"{_upper_snake(kind.name)}_ALREADY_EXISTS")
+
+
+class SlugTaken(AlreadyExists):
+    """Another resource of the same owner has the slug."""
+
+
+class IdTaken(AlreadyExists):
+    """The id is in use, or was once."""
+
+
+class PermissionDenied(StigmerError):
+    """The caller may not do this."""
+
+    code = 7
+    reason = "PERMISSION_DENIED"
+
+
+class Unauthenticated(StigmerError):
+    """The call carries no identity, or not a good one."""
+
+    code = 16
+    reason = "UNAUTHENTICATED"
+
+
+class ResourceExhausted(StigmerError):
+    """Something is larger, or more, than there is room for."""
+
+    code = 8
+    reason = "RESOURCE_EXHAUSTED"
+
+
+class Stale(StigmerError):
+    """The stored resource changed between load and write. The pipeline runs again from its Load step."""
+
+    code = 10
+    reason = "STALE_VERSION"
+
+    def __init__(self, text: str = "the resource was changed by somebody else; read it again") -> None:
+        super().__init__(text)
+
+
+class Unavailable(StigmerError):
+    """Something the server needs does not answer now; the call may be repeated."""
+
+    code = 14
+    reason = "UNAVAILABLE"
+
+
+class DataLoss(StigmerError):
+    """What is stored is damaged."""
+
+    code = 15
+    reason = "DATA_LOSS"
+
+
+class Internal(StigmerError):
+    """A bug. The client learns nothing of ``cause``."""
+
+    def __init__(self, cause: BaseException | None = None) -> None:
+        super().__init__("internal error")
+        self.__cause__ = cause
+
+
+class Undecodable(StigmerError):
+    """The bytes are not a message of the type that was expected (INTERNAL, as gRPC servers answer)."""
+
+    reason = "UNDECODABLE"
+
+    def __init__(self) -> None:
+        super().__init__("the message cannot be decoded")
+
+
+class ConfigurationError(Exception):
+    """The server cannot start like this; the text says what to change. Never reaches a client."""
+
+
+def _violations_text(violations: Sequence[Violation]) -> str:
+    """Words several violations as protovalidate does."""
+    if len(violations) == 1:
+        return f"validation error: {violations[0].field}: {violations[0].text}"
+    return "\n".join(["validation errors:", *(f" - {field}: {text}" for field, text in violations)])
+
+
+def _upper_snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()

@@ -1,0 +1,130 @@
+"""Assembles the steps of an operation, once, and runs them for each call."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from loguru import logger
+
+from stigmer.context import RESPONSE, RequestContext, Slot
+from stigmer.errors import Internal, Stale
+from stigmer.operation import Operation
+from stigmer.payload import Payload
+
+Run = Callable[[RequestContext], Awaitable[None]]
+Handle = Callable[[RequestContext], Awaitable[Payload[Any]]]
+
+MAX_RUNS = 1000
+"""A write that has lost this many races in a row is given up: ABORTED. Each lost race is another write that was won."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlacedStep:
+    """A step in its place.
+
+    Attributes:
+        name: the place's name; a replacing step takes over the name of the one it replaces.
+        run: the step, with whatever is wrapped around it.
+        undo: the step's ``undo``, if it has one.
+        requires: slots it reads.
+        provides: slots it writes.
+        origin: the plugin that brought it.
+        why: how it came to stand here, such as ``after Persist``; empty for the operation's own.
+    """
+
+    name: str
+    run: Run
+    undo: Run | None
+    requires: frozenset[Slot[Any]]
+    provides: frozenset[Slot[Any]]
+    origin: str
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The assembled steps of an operation. Calling it runs them."""
+
+    operation: Operation
+    steps: tuple[PlacedStep, ...]
+    restart: int | None = None
+
+    async def __call__(self, ctx: RequestContext) -> Payload[Any]:
+        """Runs the steps in order and gives what they left in ``RESPONSE``.
+
+        When the write finds that the resource has changed since it was loaded, the run begins again at the Load step.
+
+        Raises:
+            StigmerError: what a step raised.
+        """
+        start = 0
+        for _ in range(MAX_RUNS):
+            try:
+                await self._run(ctx, start)
+            except Stale:
+                if self.restart is None or ctx.committed:
+                    raise
+                start = self.restart
+            else:
+                return ctx[RESPONSE]
+        await self._undo(ctx, 0, start)
+        raise Stale
+
+    async def _run(self, ctx: RequestContext, start: int) -> None:
+        """Runs the steps from ``start``; on failure takes back what was done."""
+        at = start
+        try:
+            for at, step in enumerate(self.steps[start:], start):  # noqa: B007 - `at` tells the handler below how far we came
+                ctx.step = step.name
+                await step.run(ctx)
+                if ctx.committed:
+                    break
+        except Stale:
+            first = 0 if self.restart is None else self.restart
+            await self._undo(ctx, first, at)
+            ctx.forget(slot for step in self.steps[first:] for slot in step.provides)
+            ctx.take_after_commit()
+            raise
+        except BaseException as error:
+            error.add_note(f"in step {self.steps[at].name} ({self.steps[at].origin}) of {self.operation.name}")
+            if not ctx.committed:
+                await self._undo(ctx, 0, at)
+            raise
+        if ctx.committed:
+            await self._finish(ctx, at + 1)
+
+    async def _undo(self, ctx: RequestContext, first: int, end: int) -> None:
+        """Takes back the steps in [first, end), the last one first. A failing undo is logged: the others still run."""
+        for step in reversed(self.steps[first:end]):
+            if step.undo is not None:
+                try:
+                    await step.undo(ctx)
+                except Exception:  # noqa: BLE001 - the first failure is what the client hears of
+                    logger.exception("undo of step {} failed in {}", step.name, self.operation.name)
+
+    async def _finish(self, ctx: RequestContext, start: int) -> None:
+        """Runs what follows the commit. Nothing here is undone; only a step that makes the answer can fail the call."""
+        await self._call_back(ctx)
+        try:
+            for step in self.steps[start:]:
+                await self._run_after_commit(ctx, step)
+        finally:
+            await self._call_back(ctx)
+
+    async def _run_after_commit(self, ctx: RequestContext, step: PlacedStep) -> None:
+        ctx.step = step.name
+        try:
+            await step.run(ctx)
+        except Exception as error:
+            logger.exception("step {} ({}) failed after the commit of {}", step.name, step.origin, self.operation.name)
+            if RESPONSE in step.provides:
+                raise Internal(error) from error
+
+    async def _call_back(self, ctx: RequestContext) -> None:
+        for callback in ctx.take_after_commit():
+            try:
+                await callback()
+            except Exception:  # noqa: BLE001 - the write is durable: that is what the client must hear
+                logger.exception("after_commit callback failed in {}", self.operation.name)

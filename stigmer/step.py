@@ -1,0 +1,87 @@
+"""Steps, and the places that plugins give them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, Protocol
+
+from stigmer.context import RequestContext, Slot
+from stigmer.errors import ConfigurationError
+
+_NO_SLOTS: frozenset[Slot[Any]] = frozenset()
+
+
+class Step(Protocol):
+    """One small thing that happens to a request. Shared by all calls: state belongs into the context.
+
+    A step may also have, and is checked at start for:
+
+    * ``requires`` and ``provides``: frozensets of ``Slot``, what it reads and what it writes;
+    * ``async undo(ctx)``: takes back what the step did outside the store, when a later step fails before the commit. It
+      runs in reverse order of the steps and must bear to run twice.
+    """
+
+    @property
+    def name(self) -> str:
+        """The step's name; unique within a pipeline."""
+
+    async def __call__(self, ctx: RequestContext) -> None:
+        """Does it.
+
+        Raises:
+            StigmerError: the call fails with this status. Anything else is a bug and answered INTERNAL.
+        """
+
+
+class UndoableStep(Step, Protocol):
+    """A step that can be taken back."""
+
+    async def undo(self, ctx: RequestContext) -> None:
+        """Takes back what ``__call__`` did outside the store."""
+
+
+def requires(step: Step) -> frozenset[Slot[Any]]:
+    """The slots that ``step`` reads."""
+    return frozenset(getattr(step, "requires", _NO_SLOTS))
+
+
+def provides(step: Step) -> frozenset[Slot[Any]]:
+    """The slots that ``step`` writes."""
+    return frozenset(getattr(step, "provides", _NO_SLOTS))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a plugin wants a step. Of ``anchors`` the first one that the pipeline has counts; ``step`` is None to remove."""
+
+    how: Literal["before", "after", "replace", "remove"]
+    anchors: tuple[str, ...]
+    step: Step | None
+
+
+def before(*anchors_and_step: str | Step) -> Placement:
+    """Right before the first of the named steps that is there: ``before("Persist", MyStep())``."""
+    return _placement("before", anchors_and_step)
+
+
+def after(*anchors_and_step: str | Step) -> Placement:
+    """Right after the first of the named steps that is there: ``after("CreateIamPolicies", "Persist", Publish())``."""
+    return _placement("after", anchors_and_step)
+
+
+def replace(anchor: str, step: Step) -> Placement:
+    """In place of one of the operation's own steps, under its name."""
+    return _placement("replace", (anchor, step))
+
+
+def remove(anchor: str) -> Placement:
+    """Takes one of the operation's own steps out."""
+    return Placement("remove", (anchor,), None)
+
+
+def _placement(how: Literal["before", "after", "replace"], anchors_and_step: tuple[str | Step, ...]) -> Placement:
+    *anchors, step = anchors_and_step
+    if not anchors or isinstance(step, str) or not all(isinstance(anchor, str) for anchor in anchors):
+        text = f"{how}() takes the names of one or more steps, then a step; got {anchors_and_step!r}"
+        raise ConfigurationError(text)
+    return Placement(how, tuple(str(anchor) for anchor in anchors), step)

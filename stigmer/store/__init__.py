@@ -1,0 +1,164 @@
+"""The port to whatever keeps documents: the ``Store`` protocol and the values that cross it.
+
+A backend is one file that implements ``Store`` and one test file that hands it to ``stigmer.testing.StoreConformance``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from stigmer.kind import Kind
+
+
+class Owner(NamedTuple):
+    """Within whom a slug is unique.
+
+    Attributes:
+        scope: an ``ApiResourceOwnerScope`` number.
+        id: the organization, or the identity account.
+    """
+
+    scope: int
+    id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """A resource as it is written: what clients get, what people read, and what is indexed, all made from one message.
+
+    Attributes:
+        id: unique within the kind for ever, also after a deletion.
+        owner: with ``slug`` unique within the kind.
+        slug: the resource's name in addresses.
+        org: ``metadata.org``; may be empty.
+        tags: without repetitions.
+        labels: indexed as pairs.
+        indexed: one text for each column in ``Kind.indexed``.
+        json: canonical JSON, maps sorted by key.
+        wire: the same message as protobuf bytes; the authority, since JSON has no room for unknown fields.
+    """
+
+    id: str
+    owner: Owner
+    slug: str
+    org: str
+    tags: Sequence[str]
+    labels: Mapping[str, str]
+    indexed: Mapping[str, str]
+    json: str
+    wire: bytes
+
+
+class Stored(NamedTuple):
+    """A resource as it is read.
+
+    Attributes:
+        sequence: place in the order of creation; never given twice.
+        revision: changes with each write of the resource; what a conditional write compares.
+        wire: protobuf bytes, unchanged since they were written.
+    """
+
+    sequence: int
+    revision: int
+    wire: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Query:
+    """What to list, in order of creation.
+
+    Attributes:
+        equal: column in ``Kind.indexed`` → the text it must have.
+        tags: all of these must be carried.
+        after: only what was created after this sequence; 0 from the start.
+        limit: at most this many entries, at least 1.
+        max_bytes: the page ends before its wire bytes, each entry counted with 10 bytes more, exceed this; but it holds
+            one entry at least if there is one.
+    """
+
+    equal: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    after: int = 0
+    limit: int = 100
+    max_bytes: int = 10 * 1024 * 1024
+
+
+class Page(NamedTuple):
+    """One page of a query.
+
+    Attributes:
+        entries: in order of creation.
+        more: whether anything follows the last entry.
+        total: how many the whole query selects, whatever ``after`` and ``limit``; of the same moment as the entries.
+    """
+
+    entries: Sequence[Stored]
+    more: bool
+    total: int
+
+
+class Store(Protocol):
+    """Keeps documents by kind.
+
+    Each write is durable and visible to every reader when it returns, or did not happen when it raises. Cancelling a call
+    never leaves half a write: it either stops before it begins or is finished first, and the cancellation comes after.
+
+    Every method may raise ``Unavailable`` (the backend does not answer), ``ResourceExhausted`` (it is full) and ``DataLoss``
+    (what it holds is damaged), and nothing else but what its docstring names.
+    """
+
+    async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
+        """The resource with this id, compared by case, or None."""
+
+    async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
+        """The resource with this slug within this owner, or None."""
+
+    async def id_used(self, kind: Kind[Any], id_: str) -> bool:
+        """Whether a resource has this id or ever had."""
+
+    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
+        """Writes a new resource.
+
+        Raises:
+            IdTaken: a resource has this id, or ever had.
+            SlugTaken: another resource of the owner has the slug.
+        """
+
+    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
+        """Replaces the resource with the document's id. Owner and slug are those it was inserted with.
+
+        Raises:
+            Stale: its revision is not ``revision``, or it is gone.
+        """
+
+    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
+        """Removes a resource; its id stays used, its slug becomes free.
+
+        Raises:
+            Stale: its revision is not ``revision``, or it is gone.
+        """
+
+    async def page(self, kind: Kind[Any], query: Query) -> Page:
+        """One page of the resources that the query selects."""
+
+    async def secret(self) -> bytes:
+        """32 random bytes, made when the store was: the same for every process and after every restart."""
+
+    async def check(self) -> Sequence[str]:
+        """Reads everything and names what is wrong, one line each; empty when all is well.
+
+        Looks for damaged rows, indexes that disagree with them, and JSON that disagrees with the wire bytes.
+        """
+
+    async def backup(self, target: Path) -> None:
+        """Writes a copy of one moment, while the store serves, to a file that does not exist yet.
+
+        Raises:
+            ConfigurationError: ``target`` exists or cannot be written, or this store has nothing to copy to a file.
+        """
+
+    async def close(self) -> None:
+        """Finishes what is under way and lets go of everything. Calling it twice does nothing."""
