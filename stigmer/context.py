@@ -35,11 +35,19 @@ RESPONSE: Slot[Payload[Any]] = Slot("response")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
-    """What every call of one server uses."""
+    """What every call of one server uses.
+
+    Attributes:
+        store: where the documents are.
+        clock: the time.
+        ids: makes new ids.
+        max_message_bytes: the largest message, in and out.
+    """
 
     store: Store
     clock: Clock
     ids: IdGenerator
+    max_message_bytes: int = 10 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,6 +136,11 @@ class RequestContext:
     def ids(self) -> IdGenerator:
         """Makes new ids."""
         return self._services.ids
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest message, in and out, in bytes."""
+        return self._services.max_message_bytes
 
     def __getitem__(self, slot: Slot[T]) -> T:
         """What an earlier step put there; assembly has checked that one did.

@@ -86,5 +86,5 @@ def _option(value: ApiResourceKind | ApiResourceGroup, extension: Any) -> Any:
     """The message in the option ``extension`` of an enum value."""
     described = next(v for v in type(value).desc().values if v.number == value)
     if described.proto.options is None or extension not in described.proto.options:
-        raise ConfigurationError(f"{type(value).__name__}.{value.name} carries no option {extension.desc.name}")
+        raise ConfigurationError(f"{type(value).__name__}.{value.name} carries no option {extension.desc().name}")
     return described.proto.options[extension]

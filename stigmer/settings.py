@@ -23,9 +23,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STIGMER_", frozen=True, extra="ignore")
 
     listen: Annotated[str, Field(description="HOST:PORT to serve on; port 0 takes a free one")] = "127.0.0.1:7234"
-    store: Annotated[
-        str, Field(description="sqlite:////absolute/path.db, sqlite:///relative.db or memory:", default_factory=_default_store)
-    ]
+    store: str = Field(
+        default_factory=_default_store,
+        description="sqlite:////absolute/path.db, sqlite:///relative.db or memory:",
+    )
     plugins: Annotated[tuple[str, ...], NoDecode, Field(description="installed plugins to turn on, comma-separated")] = ()
     log: Annotated[Literal["plain", "json", "off"], Field(description="form of the log on standard error")] = "plain"
     log_level: Annotated[str, Field(description="least severe level that is logged")] = "INFO"

@@ -1,0 +1,183 @@
+"""The composition root: settings → plugins → pipelines → store → server."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+from grpclib.health.check import ServiceStatus
+from grpclib.health.service import OVERALL, Health
+from loguru import logger
+from protobuf import DescFile
+
+from stigmer import session, stores
+from stigmer.context import Services
+from stigmer.errors import ConfigurationError
+from stigmer.hookspecs import Authenticator
+from stigmer.identity import Clock, IdGenerator, SystemClock
+from stigmer.kind import Kind
+from stigmer.observe import Observe
+from stigmer.operation import Operation
+from stigmer.pipeline import Handle, Pipeline
+from stigmer.plugins import Plugins
+from stigmer.rpc import authenticated, services_of
+from stigmer.settings import Settings, host_and_port
+from stigmer.steps.validate_proto import warm
+from stigmer.store import Store
+from stigmer.transport import Server, reflection
+
+AUTHORIZE = "Authorize"
+"""The contract's name of the step that decides who may do what."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Assembly:
+    """A server before it is started: everything that settings and plugins decide.
+
+    Attributes:
+        settings: as given.
+        plugins: those that take part.
+        pipelines: by operation name.
+        authenticator: tells who calls; None when every caller is ``system``.
+    """
+
+    settings: Settings
+    plugins: Plugins
+    pipelines: Mapping[str, Pipeline]
+    authenticator: Authenticator | None
+
+    @property
+    def kinds(self) -> list[Kind[Any]]:
+        """The kinds that the operations are about, by key."""
+        kinds = {pipeline.operation.kind.key: pipeline.operation.kind for pipeline in self.pipelines.values()}
+        return [kinds[key] for key in sorted(kinds)]
+
+    def handles(self) -> Iterator[tuple[Operation, Handle]]:
+        """Each operation with what answers its calls: plugins' wrappers, authentication, pipeline."""
+        for pipeline in self.pipelines.values():
+            handle = authenticated(pipeline, self.authenticator)
+            yield pipeline.operation, self.plugins.wrap(pipeline.operation, handle, self.settings)
+
+
+def assembled(settings: Settings, extra: Mapping[str, object] | None = None) -> Assembly:
+    """The server that ``settings`` describes, with the plugins in ``extra`` beside those it names.
+
+    Raises:
+        ConfigurationError: plugins do not add up, or there is authorization but nobody who tells callers apart.
+    """
+    built_in = {"session": session, "stores": stores, "observe": Observe()}
+    plugins = Plugins.load({**built_in, **(extra or {})}, settings.plugins)
+    assembly = Assembly(settings, plugins, plugins.pipelines(settings), plugins.authenticator(settings))
+    if assembly.authenticator is None:
+        _refuse_authorization(assembly.pipelines)
+    return assembly
+
+
+async def open_store(assembly: Assembly) -> Store:
+    """The store that the settings name.
+
+    Raises:
+        ConfigurationError: no plugin knows the scheme, or the store refuses.
+    """
+    url = assembly.settings.store
+    found = assembly.plugins.ask("open_store", url=url, kinds=assembly.kinds)
+    if not found:
+        raise ConfigurationError(f"no store for {url.partition(':')[0]!r}: this server knows sqlite: and memory:")
+    for unused in found[1:]:
+        unused.close()
+    store: Store = await found[0]
+    return store
+
+
+class App:
+    """A server that runs."""
+
+    def __init__(self, assembly: Assembly, store: Store, clock: Clock) -> None:
+        self.assembly = assembly
+        self.store = store
+        self._health = ServiceStatus()
+        services = Services(store, clock, IdGenerator(clock), assembly.settings.max_message_bytes)
+        handlers = services_of(assembly.handles(), services)
+        health = Health({OVERALL: [self._health], **{handler: [self._health] for handler in handlers}})
+        names = [*(handler.name for handler in handlers), "grpc.health.v1.Health"]
+        files = [pipeline.operation.method.parent.file for pipeline in assembly.pipelines.values()]
+        self._server = Server([*handlers, health, *reflection(_with_dependencies(files), names)])
+
+    @classmethod
+    async def start(cls, settings: Settings, extra: Mapping[str, object] | None = None, clock: Clock | None = None) -> Self:
+        """Assembles, opens the store and listens.
+
+        Args:
+            settings: of the server.
+            extra: plugins by name, beside those that the settings name.
+            clock: the time; the machine's when left out.
+
+        Raises:
+            ConfigurationError: settings, plugins or store are refused, or the address cannot be listened on.
+        """
+        assembly = assembled(settings, extra)
+        warm({pipeline.operation.request for pipeline in assembly.pipelines.values()})
+        store = await open_store(assembly)
+        try:
+            app = cls(assembly, store, clock or SystemClock())
+            await app._listen()
+        except BaseException:
+            await store.close()
+            raise
+        return app
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT that the server listens on."""
+        return self._server.address
+
+    async def stop(self) -> None:
+        """Lets calls in flight finish, then stops plugins and closes the store."""
+        self._health.set(False)
+        if not await self._server.drain(self.assembly.settings.drain_seconds):
+            logger.warning("calls were still running after {} s and were cancelled", self.assembly.settings.drain_seconds)
+        try:
+            await self._tell("shutdown")
+        finally:
+            await self.store.close()
+
+    async def _listen(self) -> None:
+        await self._tell("startup")
+        host, port = host_and_port(self.assembly.settings.listen)
+        try:
+            await self._server.start(host, port)
+        except OSError as error:
+            await self._tell("shutdown")
+            reason = error.strerror or str(error)
+            raise ConfigurationError(f"cannot listen on {self.assembly.settings.listen}: {reason}") from error
+        self._health.set(True)
+
+    async def _tell(self, hook: str) -> None:
+        for waiting in self.assembly.plugins.ask(hook, app=self):
+            if inspect.isawaitable(waiting):
+                await waiting
+
+
+def _refuse_authorization(pipelines: Mapping[str, Pipeline]) -> None:
+    for name, pipeline in pipelines.items():
+        for step in pipeline.steps:
+            if step.name == AUTHORIZE:
+                text = f"plugin {step.origin!r} brings {AUTHORIZE}, but no plugin tells who calls"
+                raise ConfigurationError(f"{name}: {text}; turn an authenticator on")
+
+
+def _with_dependencies(files: Iterable[DescFile]) -> list[bytes]:
+    """The files and all they import, each after what it imports, without repetition."""
+    found: dict[str, bytes] = {}
+
+    def walk(file: DescFile) -> None:
+        if file.proto.name not in found:
+            for dependency in file.dependencies:
+                walk(dependency)
+            found[file.proto.name] = file.proto.to_binary()
+
+    for file in files:
+        walk(file)
+    return list(found.values())

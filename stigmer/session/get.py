@@ -1,0 +1,14 @@
+"""session.get: answer one session by id."""
+
+from __future__ import annotations
+
+from stigmer._proto.ai.stigmer.agentic.session.v1 import query_pb
+from stigmer.operation import Operation, method
+from stigmer.session.kind import SESSION
+from stigmer.steps import LoadTarget, ValidateProto
+
+GET = Operation(
+    method(query_pb.desc(), "SessionQueryController", "get"),
+    SESSION,
+    steps=(ValidateProto(), LoadTarget()),
+)

@@ -1,0 +1,42 @@
+"""BuildApplyState: what an apply stores, if anything."""
+
+from __future__ import annotations
+
+from stigmer import audit
+from stigmer.context import RESPONSE, RequestContext
+from stigmer.errors import InvalidArgument
+from stigmer.payload import Payload
+from stigmer.steps.build_new_state import new_state
+from stigmer.steps.build_update_state import merged
+from stigmer.steps.slots import EXISTING, SLUG, STATE, Existing
+from stigmer.steps.validate_proto import validate_strictly
+from stigmer.unknown import same
+
+
+class BuildApplyState:
+    """Builds a new resource, or an update of the one that was found; an apply that changes nothing stores nothing."""
+
+    name = "BuildApplyState"
+    requires = frozenset({EXISTING, SLUG})
+    provides = frozenset({STATE, RESPONSE})
+
+    async def __call__(self, ctx: RequestContext) -> None:
+        """Fills STATE; when nothing changes with None, and RESPONSE with what is stored."""
+        existing = ctx[EXISTING]
+        if existing is None:
+            validate_strictly(ctx.request)
+            ctx[STATE] = new_state(ctx)
+        else:
+            _build_update(ctx, existing)
+
+
+def _build_update(ctx: RequestContext, existing: Existing) -> None:
+    if ctx.request.spec is None:
+        raise InvalidArgument("spec", "value is required")
+    state = merged(existing.message, ctx.request)
+    if same(state, existing.message):
+        ctx[STATE] = None
+        ctx[RESPONSE] = Payload(ctx.operation.response, wire=existing.stored.wire)
+    else:
+        state.status = audit.updated(ctx, existing.message.status)
+        ctx[STATE] = state

@@ -1,0 +1,61 @@
+"""Pages: what all list steps do alike."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+from stigmer import page_token
+from stigmer.context import RequestContext
+from stigmer.errors import InvalidArgument
+from stigmer.store import Page, Query
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+FRAME_BYTES = 4096
+"""Kept free in a page for everything in it that is not an entry."""
+
+
+async def load_page(ctx: RequestContext, equal: Mapping[str, str], tags: tuple[str, ...] = ()) -> Page:
+    """The page of the selection that the request's ``page_size`` and ``page_token`` ask for.
+
+    Raises:
+        InvalidArgument: the token is damaged, or another list's or caller's.
+    """
+    query = Query(
+        equal=equal,
+        tags=tags,
+        after=await _position(ctx),
+        limit=page_size(ctx),
+        max_bytes=ctx.max_message_bytes - FRAME_BYTES,
+    )
+    return await ctx.store.page(ctx.operation.kind, query)
+
+
+def page_size(ctx: RequestContext) -> int:
+    """How many entries a page of this request holds."""
+    return min(ctx.request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+async def next_page_token(ctx: RequestContext, page: Page) -> str:
+    """The token of the page after ``page``; empty when it is the last one."""
+    if not page.more:
+        return ""
+    return page_token.seal(await ctx.store.secret(), _purpose(ctx), page.entries[-1].sequence)
+
+
+async def _position(ctx: RequestContext) -> int:
+    token = ctx.request.page_token
+    if not token:
+        return 0
+    position = page_token.unseal(await ctx.store.secret(), _purpose(ctx), token)
+    if position is None:
+        raise InvalidArgument("page_token", "value is not a token of this list")
+    return position
+
+
+def _purpose(ctx: RequestContext) -> tuple[object, ...]:
+    """What a token is bound to: operation, caller, and every field that selects."""
+    selection = copy.deepcopy(ctx.request)
+    selection.page_size, selection.page_token = 0, ""
+    return ctx.operation.name, ctx.caller.id, selection.to_json()

@@ -1,0 +1,46 @@
+"""What the reusable steps hand to each other."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from stigmer.context import Slot
+from stigmer.errors import DataLoss, Undecodable
+from stigmer.kind import Kind
+from stigmer.payload import decode
+from stigmer.store import Page, Stored
+
+
+class Existing(NamedTuple):
+    """A resource as it was loaded. ``message`` is shared and never changed."""
+
+    stored: Stored
+    message: Any
+
+    @classmethod
+    def of(cls, kind: Kind[Any], stored: Stored) -> Existing:
+        """``stored``, decoded.
+
+        Raises:
+            DataLoss: the stored bytes are no message of the kind.
+        """
+        try:
+            return cls(stored, decode(kind.message, stored.wire))
+        except Undecodable as error:
+            raise DataLoss(f"the stored {kind.key} is damaged") from error
+
+
+SLUG: Slot[str] = Slot("slug")
+"""The slug that the request means; empty when it names none and an id says which resource is meant."""
+
+RESOURCE_ID: Slot[str] = Slot("resource_id")
+"""The id of the resource that is to be deleted."""
+
+EXISTING: Slot[Existing | None] = Slot("existing")
+"""The resource that is to be changed; None when an apply found none and creates."""
+
+STATE: Slot[Any] = Slot("state")
+"""The message that is to be stored; a plugin's step may change it before Persist. None when nothing changes."""
+
+PAGE: Slot[Page] = Slot("page")
+"""The entries of a list."""

@@ -1,0 +1,7 @@
+"""HTTP/2 and gRPC below grpclib handlers. Imports nothing else of stigmer, and could be a package of its own."""
+
+from stigmer.transport.framing import BytesCodec, receive_unary
+from stigmer.transport.reflection import reflection
+from stigmer.transport.server import Limits, Server
+
+__all__ = ["BytesCodec", "Limits", "Server", "receive_unary", "reflection"]

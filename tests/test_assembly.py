@@ -1,0 +1,220 @@
+"""Assembly: what plugins contribute becomes one pipeline, or one clear error."""
+
+import random
+
+import pytest
+
+from stigmer import ConfigurationError, Placement, after, before, remove, replace
+from stigmer.assembly import Contribution, assemble
+from stigmer.context import RESPONSE, Slot
+from stigmer.pipeline import Pipeline
+from stigmer.session.create import CREATE
+from stigmer.session.update import UPDATE
+
+WANTED: Slot[str] = Slot("wanted")
+
+
+class Noop:
+    """A step that does nothing."""
+
+    def __init__(self, name, requires=(), provides=()):
+        self.name = name
+        self.requires = frozenset(requires)
+        self.provides = frozenset(provides)
+
+    async def __call__(self, ctx):
+        """Nothing."""
+
+
+def put_together(*contributions: tuple[str, Placement], operation=CREATE, wrappers=()) -> Pipeline:
+    return assemble(operation, "session", [Contribution(*c) for c in contributions], wrappers)
+
+
+def names(pipeline: Pipeline) -> list[str]:
+    return [step.name for step in pipeline.steps]
+
+
+def refusal(*contributions: tuple[str, Placement], operation=CREATE) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        put_together(*contributions, operation=operation)
+    return str(caught.value)
+
+
+def test_an_operation_alone_is_its_own_steps():
+    """Without plugins a pipeline is the operation's own steps, in order, each from the plugin that registered it."""
+    pipeline = put_together()
+    assert names(pipeline) == ["ValidateProto", "ResolveSlug", "CheckDuplicate", "BuildNewState", "Persist"]
+    assert {step.origin for step in pipeline.steps} == {"session"}
+
+
+def test_before_and_after_stand_next_to_their_anchor():
+    """A step stands right before or right after the step that it names, and knows why."""
+    pipeline = put_together(("a", before("Persist", Noop("X"))), ("a", after("ValidateProto", Noop("Y"))))
+    assert names(pipeline) == ["ValidateProto", "Y", "ResolveSlug", "CheckDuplicate", "BuildNewState", "X", "Persist"]
+    assert {s.name: s.why for s in pipeline.steps if s.origin == "a"} == {"X": "before Persist", "Y": "after ValidateProto"}
+
+
+def test_the_first_anchor_that_is_there_counts():
+    """Of several anchors the first one that the pipeline has is taken, also when another plugin brings it."""
+    publish = after("CreateIamPolicies", "Persist", Noop("Publish"))
+    assert names(put_together(("bus", publish)))[-2:] == ["Persist", "Publish"]
+    with_fga = put_together(("bus", publish), ("fga", before("Persist", Noop("CreateIamPolicies"))))
+    assert names(with_fga)[-3:] == ["CreateIamPolicies", "Publish", "Persist"]
+
+
+def test_several_at_one_anchor_stand_in_order_of_plugin_names():
+    """Steps at the same place are ordered by their plugins' names, within a plugin as it gives them."""
+    pipeline = put_together(
+        ("z", after("Persist", Noop("Z"))), ("a", after("Persist", Noop("A2"))), ("a", after("Persist", Noop("A1")))
+    )
+    assert names(pipeline)[-4:] == ["Persist", "A2", "A1", "Z"]
+
+
+def test_replace_keeps_the_name_and_takes_over_the_place():
+    """A replaced step's place keeps its name, so that other plugins' anchors still hold."""
+    provided = next(step for step in CREATE.steps if step.name == "Persist").provides
+    pipeline = put_together(("mongo", replace("Persist", Noop("MongoPersist", provides=provided))))
+    assert names(pipeline)[-1] == "Persist"
+    assert (pipeline.steps[-1].origin, pipeline.steps[-1].why) == ("mongo", "replaces session's Persist")
+
+
+def test_remove_takes_a_step_out_but_not_what_hangs_on_others():
+    """A removed step is gone; what other steps need must still be there."""
+    assert "CheckDuplicate" not in names(put_together(("fast", remove("CheckDuplicate"))))
+    assert "needs slug" in refusal(("fast", remove("ResolveSlug")))
+
+
+def test_wrappers_go_around_every_step_the_first_one_outermost():
+    """Each step is wrapped once by every wrapper, the first of them outermost."""
+    seen = []
+
+    def wrapper(tag):
+        def wrap(operation, step, run):
+            seen.append((tag, operation.name, step))
+            return run
+
+        return wrap
+
+    put_together(wrappers=[wrapper("outer"), wrapper("inner")])
+    assert [entry for entry in seen if entry[2] == "Persist"] == [
+        ("inner", "session.create", "Persist"),
+        ("outer", "session.create", "Persist"),
+    ]
+
+
+def test_an_unknown_anchor_is_refused_with_a_suggestion():
+    """A misspelt anchor names operation, plugin, step, what there is, and what was probably meant."""
+    text = refusal(("typo", after("Persit", Noop("X"))))
+    assert "session.create" in text
+    assert "'typo'" in text
+    assert "X" in text
+    assert "did you mean 'Persist'?" in text
+
+
+def test_two_replacements_of_one_step_are_refused():
+    """Two plugins that replace the same step are both named."""
+    text = refusal(("a", replace("Persist", Noop("P"))), ("b", remove("Persist")))
+    assert "session.create" in text
+    assert "'Persist'" in text
+    assert "'a'" in text
+    assert "'b'" in text
+
+
+def test_two_steps_of_one_name_are_refused():
+    """Two steps with the same name are refused, naming both plugins."""
+    text = refusal(("a", after("Persist", Noop("X"))), ("b", before("Persist", Noop("X"))))
+    assert "two steps are called 'X'" in text
+    assert "'a'" in text
+    assert "'b'" in text
+
+
+def test_a_step_named_like_an_own_one_is_refused():
+    """A plugin's step cannot take the name of one of the operation's own."""
+    assert "two steps are called 'ResolveSlug'" in refusal(("a", after("Persist", Noop("ResolveSlug"))))
+
+
+def test_steps_that_only_hang_on_each_other_are_refused():
+    """A circle of anchors is refused and shown."""
+    text = refusal(("a", after("B", Noop("A"))), ("b", after("A", Noop("B"))))
+    assert "A (a: after B)" in text
+    assert "B (b: after A)" in text
+
+
+def test_a_need_that_no_earlier_step_meets_is_refused():
+    """A step that reads a slot which only a later step fills is refused, naming step, plugin and slot."""
+    early = before("ValidateProto", Noop("Early", requires={WANTED}))
+    late = after("Persist", Noop("Late", provides={WANTED}))
+    assert "'Early' (a) needs wanted" in refusal(("a", early), ("b", late))
+
+
+def test_a_pipeline_without_an_answer_is_refused():
+    """Some step must provide the response."""
+    assert "no step provides the response" in refusal(("a", remove("Persist")))
+
+
+def test_a_pipeline_that_lost_its_restart_is_refused():
+    """The step at which a lost race begins again cannot be removed."""
+    provided = next(step for step in UPDATE.steps if step.name == "LoadExisting").provides
+    text = refusal(
+        ("a", remove("LoadExisting")), ("b", before("ResolveSlug", Noop("Own", provides=provided))), operation=UPDATE
+    )
+    assert "restarts at 'LoadExisting'" in text
+
+
+def test_an_anchor_without_a_step_is_refused_where_it_is_written():
+    """``after`` without anchor or step is refused when it is called."""
+    for wrong in (lambda: after(Noop("X")), lambda: before("Persist"), lambda: after("A", "B")):
+        with pytest.raises(ConfigurationError, match="takes the names of one or more steps"):
+            wrong()
+
+
+def test_provides_of_a_replacement_counts():
+    """What a replaced step provided is no longer there if the replacement does not provide it."""
+    text = refusal(("a", replace("ResolveSlug", Noop("X", provides={RESPONSE}))))
+    assert "needs slug" in text
+
+
+def outcome(contributions: list[Contribution]) -> str:
+    try:
+        pipeline = assemble(CREATE, "session", contributions)
+    except ConfigurationError as error:
+        return str(error)
+    return repr([(s.name, s.origin, s.why) for s in pipeline.steps])
+
+
+def test_registration_order_never_matters():
+    """Random plugin sets give one outcome, pipeline or error, whatever the order in which they are registered."""
+    rnd = random.Random(7)
+    outcomes = set()
+    for _ in range(300):
+        contributions = random_contributions(rnd)
+        results = set()
+        for _ in range(6):
+            rnd.shuffle(contributions)
+            # Within a plugin the order is the plugin's own; only whole plugins change places.
+            results.add(
+                outcome(sorted(contributions, key=lambda c: (shuffled_rank(contributions, c.plugin), c.placement.anchors)))
+            )
+        assert len(results) == 1
+        outcomes |= results
+    assert any("session.create" in text for text in outcomes)
+    assert any(text.startswith("[") for text in outcomes)
+
+
+def shuffled_rank(contributions, plugin):
+    return next(i for i, c in enumerate(contributions) if c.plugin == plugin)
+
+
+def random_contributions(rnd: random.Random) -> list[Contribution]:
+    plugins = [f"p{i}" for i in range(rnd.randint(1, 5))]
+    anchors = ["ValidateProto", "ResolveSlug", "Persist", "LoadExisting", *(f"S{p}" for p in plugins)]
+    found = []
+    for plugin in plugins:
+        how = rnd.choice([before, after, after, replace, remove])
+        picked = rnd.sample(anchors, rnd.randint(1, 2))
+        step = Noop(f"S{plugin}")
+        placement = (
+            how(*picked, step) if how in (before, after) else replace(picked[0], step) if how is replace else remove(picked[0])
+        )
+        found.append(Contribution(plugin, placement))
+    return found
