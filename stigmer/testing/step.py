@@ -58,7 +58,7 @@ class StepConformance:
         """Taking back twice is as good as once."""
         undo = getattr(step, "undo", None)
         if undo is None:
-            pytest.skip("the step has no undo")
+            return
         await step(ctx)
         await undo(ctx)
         await undo(ctx)

@@ -1,0 +1,53 @@
+"""Starts the servers that are measured, each in a process of its own on the first core; the load has the last one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CORES = sorted(os.sched_getaffinity(0))
+
+
+def pin_load() -> None:
+    """Keeps this process off the servers' core, where there are two."""
+    os.sched_setaffinity(0, {CORES[-1]})
+
+
+@contextmanager
+def process(*command: str) -> Iterator[tuple[str, int]]:
+    """Runs a server that prints its address on standard error, and gives (address, pid)."""
+    with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True) as server:
+        os.sched_setaffinity(server.pid, {CORES[0]})
+        try:
+            yield _address(server), server.pid
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def stigmer(store: str, *flags: str) -> Iterator[tuple[str, int]]:
+    """A stigmer server on a free port, its log off."""
+    with process("-m", "stigmer", "serve", "--listen", "127.0.0.1:0", "--store", store, "--log", "off", *flags) as found:
+        yield found
+
+
+@contextmanager
+def echo(size: int) -> Iterator[tuple[str, int]]:
+    """A bare grpclib server that answers every call with ``size`` bytes."""
+    with process(str(HERE / "echo_server.py"), str(size)) as found:
+        yield found
+
+
+def _address(server: subprocess.Popen[str]) -> str:
+    seen = []
+    for line in server.stderr or ():
+        seen.append(line)
+        if found := re.search(r"serving on (\S+:\d+)", line):
+            return found[1]
+    raise RuntimeError("the server did not start:\n" + "".join(seen))

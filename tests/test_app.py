@@ -1,0 +1,151 @@
+"""The composition root puts a server together, or says why it cannot."""
+
+import socket
+import types
+
+import grpc.aio
+import pytest
+
+from stigmer import RESPONSE, Caller, ConfigurationError, Settings, Unauthenticated, after, hookimpl
+from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import SessionId
+from stigmer.app import App, assembled
+from stigmer.testing import serving
+
+GET = "/ai.stigmer.agentic.session.v1.SessionQueryController/get"
+
+
+class Authorize:
+    """A step with the contract's name, which lets everybody in."""
+
+    name = "Authorize"
+
+    async def __call__(self, ctx):
+        """Nothing."""
+
+
+class WhoAmI:
+    """Answers with the caller's id."""
+
+    name = "WhoAmI"
+    provides = frozenset({RESPONSE})
+
+    async def __call__(self, ctx):
+        """Raises what the client reads."""
+        raise Unauthenticated(f"you are {ctx.caller.id}")
+
+
+def plugin(**hooks):
+    return types.SimpleNamespace(**{name: hookimpl(hook) for name, hook in hooks.items()})
+
+
+def settings(**given):
+    return Settings(**{"listen": "127.0.0.1:0", "store": "memory:", "log": "off", "plugins": (), **given})
+
+
+def placing(step):
+    return lambda op: [after("ValidateProto", step)]
+
+
+def identify(caller):
+    async def authenticate(info):
+        return caller
+
+    return lambda: authenticate
+
+
+async def get(address):
+    async with grpc.aio.insecure_channel(address) as channel:
+        return await channel.unary_unary(GET)(SessionId(value="x").to_binary())
+
+
+def test_eight_operations_are_built_in():
+    """Without plugins the server has the contract's eight operations and one kind."""
+    assembly = assembled(settings())
+    verbs = {"create", "update", "delete", "apply", "get", "get_by_reference", "list", "list_by_agent"}
+    assert set(assembly.pipelines) == {f"session.{verb}" for verb in verbs}
+    assert [kind.key for kind in assembly.kinds] == ["session"]
+
+
+def test_authorization_without_an_authenticator_is_refused():
+    """A server that decides who may do what, but not who calls, does not start."""
+    with pytest.raises(ConfigurationError, match="plugin 'fga' brings Authorize, but no plugin tells who calls"):
+        assembled(settings(), {"fga": plugin(contribute_steps=placing(Authorize()))})
+
+
+def test_authorization_with_an_authenticator_is_accepted():
+    """With both, it starts."""
+    both = plugin(contribute_steps=placing(Authorize()), authenticator=identify(Caller("alice")))
+    assert assembled(settings(), {"fga": both}).authenticator is not None
+
+
+async def test_an_unknown_scheme_is_refused():
+    """A store URL that no plugin knows names the scheme."""
+    with pytest.raises(ConfigurationError, match="no store for 'mongodb'"):
+        await App.start(settings(store="mongodb://x"))
+
+
+async def test_a_taken_address_is_refused():
+    """An address that somebody else listens on is refused, and the store is closed again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=f"cannot listen on {address}"):
+            await App.start(settings(listen=address))
+
+
+async def test_plugins_are_started_and_stopped_with_the_server():
+    """``startup`` is awaited before the server listens, ``shutdown`` after the last call; plain functions will do as well."""
+    log = []
+
+    async def startup(app):
+        log.append("async startup")
+
+    async def shutdown(app):
+        log.append("async shutdown")
+
+    sync = plugin(startup=lambda: log.append("startup"), shutdown=lambda: log.append("shutdown"))
+    async with serving({"b": plugin(startup=startup, shutdown=shutdown), "a": sync}):
+        assert log == ["startup", "async startup"]
+    assert log[2:] == ["shutdown", "async shutdown"]
+
+
+async def test_the_authenticator_decides_who_calls():
+    """The caller of a call is who the authenticator says."""
+    who = plugin(contribute_steps=placing(WhoAmI()), authenticator=identify(Caller("alice")))
+    async with serving({"who": who}) as app:
+        with pytest.raises(grpc.aio.AioRpcError, match="you are alice"):
+            await get(app.address)
+
+
+async def test_without_an_authenticator_the_caller_is_system():
+    """When nobody authenticates, every caller is ``system``."""
+    async with serving({"who": plugin(contribute_steps=placing(WhoAmI()))}) as app:
+        with pytest.raises(grpc.aio.AioRpcError, match="you are system"):
+            await get(app.address)
+
+
+async def test_an_authenticator_that_breaks_lets_nobody_in():
+    """A bug in the authenticator is answered INTERNAL, without its text."""
+
+    async def broken(info):
+        raise KeyError("token")
+
+    async with serving({"who": plugin(authenticator=lambda: broken)}) as app:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await get(app.address)
+    assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INTERNAL, "internal error")
+
+
+async def test_only_one_of_two_stores_is_opened():
+    """When two plugins know a scheme, the first by name opens it and the other's offer is dropped unopened."""
+    opened = []
+
+    def opening(name):
+        async def open_it(kinds):
+            opened.append(name)
+            raise ConfigurationError("enough")
+
+        return plugin(open_store=lambda url, kinds: open_it(kinds))
+
+    with pytest.raises(ConfigurationError, match="enough"):
+        await App.start(settings(store="x:"), {"b": opening("b"), "a": opening("a")})
+    assert opened == ["a"]
