@@ -1,23 +1,54 @@
-"""The built-in plugin ``stores``: opens the stores that come with the server, by the scheme of their URL."""
+"""The built-in plugin "stores": opens ``sqlite:`` and ``memory:``."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import hookimpl
 from stigmer.kind import Kind
 from stigmer.store import Store
 from stigmer.store.memory import MemoryStore
+from stigmer.store.sqlite import open_sqlite
 
 
 @hookimpl
 def open_store(url: str, kinds: Sequence[Kind[Any]]) -> Awaitable[Store] | None:
-    """Opens ``memory:`` and ``sqlite:``."""
-    if url == "memory:":
-        return _memory(kinds)
-    return None
+    """The store that ``url`` names; None when the scheme is neither ``sqlite`` nor ``memory``.
+
+    Raises:
+        ConfigurationError: the URL names no file, or says more than it may.
+    """
+    match url.partition(":")[0].lower():
+        case "sqlite":
+            return open_sqlite(sqlite_path(url), kinds)
+        case "memory":
+            if url.partition(":")[2]:
+                raise ConfigurationError(f"store {url!r}: write memory: and nothing behind it")
+            return _in_memory(kinds)
+        case _:
+            return None
 
 
-async def _memory(kinds: Sequence[Kind[Any]]) -> Store:
+def sqlite_path(url: str) -> Path:
+    """The path that a ``sqlite:`` URL names; percent-encoded characters are decoded.
+
+    Raises:
+        ConfigurationError: it names none, or says anything else.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or not parts.path.startswith("/"):
+        raise ConfigurationError(f"store {url!r}: write sqlite:////absolute/path.db or sqlite:///relative.db")
+    if not path or path.endswith("/") or "\0" in path:
+        raise ConfigurationError(f"store {url!r}: it names no file")
+    if "?" in url or "#" in url:
+        raise ConfigurationError(f"store {url!r}: a sqlite: URL takes no options; write %3F for ? and %23 for # in a path")
+    return Path(path)
+
+
+async def _in_memory(kinds: Sequence[Kind[Any]]) -> Store:
     return MemoryStore(kinds)

@@ -6,11 +6,17 @@ A backend is one file that implements ``Store`` and one test file that hands it 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from stigmer.kind import Kind
+
+SECRET_BYTES = 32
+"""Length of ``Store.secret()``."""
+
+ENTRY_OVERHEAD = 10
+"""What an entry of a page costs in bytes beside its wire bytes: its tag and length in the list that carries it."""
 
 
 class Owner(NamedTuple):
@@ -84,6 +90,18 @@ class Query:
     after: int = 0
     limit: int = 100
     max_bytes: int = 10 * 1024 * 1024
+
+
+def fitting(found: Iterable[Stored], query: Query) -> tuple[list[Stored], bool]:
+    """As many of ``found``, from its beginning, as a page of ``query`` may hold, and whether there are more."""
+    entries: list[Stored] = []
+    room = query.max_bytes
+    for stored in found:
+        room -= len(stored.wire) + ENTRY_OVERHEAD
+        if len(entries) >= query.limit or (room < 0 and entries):
+            return entries, True
+        entries.append(stored)
+    return entries, False
 
 
 class Page(NamedTuple):

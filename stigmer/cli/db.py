@@ -1,0 +1,78 @@
+"""``stigmer db``: looks after a store, while a server uses it or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from stigmer.app import Assembly, open_store
+from stigmer.cli.configuration import assembly, refusals
+from stigmer.cli.exits import Code, CommandError
+from stigmer.cli.text import visible
+from stigmer.errors import StigmerError
+from stigmer.store import Store
+
+T = TypeVar("T")
+
+cli = typer.Typer(rich_markup_mode=None, add_completion=False, help="Check or copy a store, while a server uses it or not.")
+
+Url = Annotated[str | None, typer.Option("--store", metavar="URL", help="In place of STIGMER_STORE.", show_default=False)]
+Names = Annotated[
+    str | None, typer.Option("--plugins", help="In place of STIGMER_PLUGINS, comma-separated.", show_default=False)
+]
+FILE_SCHEME = "sqlite:///"
+
+
+@cli.command()
+def check(store: Url = None, plugins: Names = None) -> None:
+    """Read everything in a store and name what is wrong with it, a line each.
+
+    Exit codes: 0 all is well; 1 something is wrong; 78 the store is refused.
+    """
+    findings = _with_store(assembly(store=store, plugins=plugins), lambda opened: opened.check())
+    for finding in findings:
+        typer.echo(visible(finding))
+    if findings:
+        raise CommandError(Code.REFUSED, f"{len(findings)} things are wrong" if len(findings) > 1 else "one thing is wrong")
+    typer.echo("all is well")
+
+
+@cli.command()
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="The file to write; it must not exist yet.")],
+    store: Url = None,
+    plugins: Names = None,
+) -> None:
+    """Copy a store, as it is at one moment, to a new file.
+
+    Exit codes: 0 done; 1 it failed on the way; 78 the store or TARGET is refused.
+    """
+    _with_store(assembly(store=store, plugins=plugins), lambda opened: opened.backup(target))
+    typer.echo(f"copied to {visible(str(target))}")
+
+
+def _with_store(described: Assembly, work: Callable[[Store], Awaitable[T]]) -> T:
+    _refuse_missing(described.settings.store)
+    with refusals():
+        return asyncio.run(_work(described, work))
+
+
+async def _work(described: Assembly, work: Callable[[Store], Awaitable[T]]) -> T:
+    store = await open_store(described)
+    try:
+        return await work(store)
+    except StigmerError as error:
+        raise CommandError(Code.REFUSED, error.text) from error
+    finally:
+        await store.close()
+
+
+def _refuse_missing(url: str) -> None:
+    """Opening a file that is not there would make an empty store: well, and not the one that was meant."""
+    path = url.removeprefix(FILE_SCHEME)
+    if url.startswith(FILE_SCHEME) and not Path(path).exists():
+        raise CommandError(Code.CONFIGURATION, f"{path}: no such file")

@@ -1,0 +1,122 @@
+"""What the commands of ``stigmer session`` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Literal, TypeVar
+
+import typer
+
+from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
+from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import (
+    ListSessionsByAgentRequest,
+    ListSessionsRequest,
+    SessionId,
+    SessionList,
+)
+from stigmer._proto.ai.stigmer.commons.apiresource.io_pb import ApiResourceReference
+from stigmer.cli.document import Refused, read_document
+from stigmer.cli.exits import Code, CommandError
+from stigmer.cli.output import print_json
+from stigmer.cli.remote import Remote, with_server
+from stigmer.cli.session import Target
+from stigmer.cli.session_view import print_session, print_sessions
+from stigmer.cli.shape import message_of
+from stigmer.client.paging import follow
+
+ListRequest = TypeVar("ListRequest", ListSessionsRequest, ListSessionsByAgentRequest)
+
+MOST = 1000
+"""The largest page that the server gives; what ``--all`` asks for unless told otherwise."""
+
+
+def change(target: Target, rpc: Literal["create", "update", "apply"], file: str, *, as_json: bool) -> None:
+    """Sends the session in ``file`` and prints what the server made of it."""
+    document = read_document(file)
+    try:
+        session = message_of(Session, document)
+    except Refused as error:
+        raise CommandError(Code.USAGE, f"{'standard input' if file == '-' else file}: {error}") from error
+    _one(target, rpc, session, as_json=as_json)
+
+
+def by_id(target: Target, rpc: Literal["get", "delete"], session_id: str, *, as_json: bool) -> None:
+    """Gets or deletes a session and prints it."""
+    _one(target, rpc, SessionId(value=session_id), as_json=as_json)
+
+
+def by_slug(target: Target, slug: str, org: str, *, as_json: bool) -> None:
+    """Gets a session by slug and prints it."""
+    _one(target, "getByReference", ApiResourceReference(slug=slug, org=org), as_json=as_json)
+
+
+def of_tags(tags: list[str], page_size: int, page_token: str) -> ListSessionsRequest:
+    """Selects the sessions that carry all of ``tags``."""
+    return ListSessionsRequest(tags=tags, page_size=page_size, page_token=page_token)
+
+
+def of_agent(agent_instance_id: str, page_size: int, page_token: str) -> ListSessionsByAgentRequest:
+    """Selects the sessions of one agent instance."""
+    return ListSessionsByAgentRequest(agent_id=agent_instance_id, page_size=page_size, page_token=page_token)
+
+
+def pages(target: Target, request: ListSessionsRequest | ListSessionsByAgentRequest, *, every: bool, as_json: bool) -> None:
+    """Prints the page that ``request`` asks for and, if ``every``, all that follow, each as it comes."""
+    if every and not request.page_size:
+        request.page_size = MOST
+
+    async def show(remote: Remote) -> None:
+        first = True
+        async for page in _pages(remote, request):
+            _print_page(page, first=first, every=every, as_json=as_json)
+            first = False
+            if not every:
+                return
+
+    _run(target, show)
+
+
+def _pages(remote: Remote, request: Any) -> AsyncIterator[SessionList]:
+    rpc = "list" if isinstance(request, ListSessionsRequest) else "listByAgent"
+
+    async def fetch(token: str) -> SessionList:
+        request.page_token = token
+        page: SessionList = await remote.call(rpc, request)
+        return page
+
+    return follow(fetch, request.page_token)
+
+
+def _print_page(page: SessionList, *, first: bool, every: bool, as_json: bool) -> None:
+    if as_json and every:
+        for session in page.entries:
+            print_json(session.to_json())
+    elif as_json:
+        print_json(_page_json(page))
+    else:
+        print_sessions(page.entries, header=first)
+        if page.next_page_token and not every:
+            more = (
+                f"{len(page.entries)} of {page.total_count} sessions; the rest: --all, or --page-token {page.next_page_token}"
+            )
+            typer.echo(more, err=True)
+
+
+def _page_json(page: SessionList) -> str:
+    """ProtoJSON of the page, with all of its own fields: programs find ``entries`` on an empty page too."""
+    entries = ",".join(session.to_json() for session in page.entries)
+    counts = f'"totalPages":{page.total_pages},"totalCount":"{page.total_count}"'
+    return f'{{"entries":[{entries}],"nextPageToken":{json.dumps(page.next_page_token)},{counts}}}'
+
+
+def _one(target: Target, rpc: str, request: Any, *, as_json: bool) -> None:
+    session: Session = _run(target, lambda remote: remote.call(rpc, request))
+    if as_json:
+        print_json(session.to_json())
+    else:
+        print_session(session)
+
+
+def _run(target: Target, work: Any) -> Any:
+    return with_server(target.server, target.token, target.timeout, work)

@@ -1,0 +1,134 @@
+"""A store in memory, gone with the process: for trying things out, and the oracle that other backends are tested against."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stigmer.errors import ConfigurationError, IdTaken, SlugTaken, Stale, Unavailable
+from stigmer.kind import Kind
+from stigmer.store import SECRET_BYTES, Document, Owner, Page, Query, Stored, fitting
+from stigmer.store.document import agrees
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Row:
+    stored: Stored
+    document: Document
+
+
+class _Table:
+    """The resources of one kind. ``rows`` is in order of creation, since an update keeps its key's place."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, _Row] = {}
+        self.slugs: dict[tuple[Owner, str], str] = {}
+        self.used: set[str] = set()
+        self.last = 0
+
+    def put(self, document: Document, sequence: int, revision: int) -> Stored:
+        stored = Stored(sequence, revision, document.wire)
+        self.rows[document.id] = _Row(stored, document)
+        return stored
+
+    def current(self, id_: str, revision: int) -> _Row:
+        row = self.rows.get(id_)
+        if row is None or row.stored.revision != revision:
+            raise Stale
+        return row
+
+
+class MemoryStore:
+    """A ``Store`` made of dictionaries. Nothing in it waits, so nothing can come in between."""
+
+    def __init__(self, kinds: Sequence[Kind[Any]]) -> None:
+        self._kinds = {kind.key: kind for kind in kinds}
+        self._tables = {kind.key: _Table() for kind in kinds}
+        self._secret = os.urandom(SECRET_BYTES)
+        self._closed = False
+
+    async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
+        """The resource with this id, or None."""
+        row = self._table(kind).rows.get(id_)
+        return row.stored if row else None
+
+    async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
+        """The resource with this slug within this owner, or None."""
+        table = self._table(kind)
+        id_ = table.slugs.get((owner, slug))
+        return table.rows[id_].stored if id_ is not None else None
+
+    async def id_used(self, kind: Kind[Any], id_: str) -> bool:
+        """Whether a resource has this id or ever had."""
+        return id_ in self._table(kind).used
+
+    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
+        """Writes a new resource; raises IdTaken, SlugTaken."""
+        table = self._table(kind)
+        if document.id in table.used:
+            raise IdTaken(kind, document.id)
+        if (document.owner, document.slug) in table.slugs:
+            raise SlugTaken(kind, document.slug)
+        table.last += 1
+        table.used.add(document.id)
+        table.slugs[document.owner, document.slug] = document.id
+        return table.put(document, table.last, 1)
+
+    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
+        """Replaces the resource with the document's id; raises Stale."""
+        table = self._table(kind)
+        old = table.current(document.id, revision)
+        kept = dataclasses.replace(document, owner=old.document.owner, slug=old.document.slug)
+        return table.put(kept, old.stored.sequence, revision + 1)
+
+    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
+        """Removes a resource; raises Stale."""
+        table = self._table(kind)
+        document = table.current(id_, revision).document
+        del table.rows[id_], table.slugs[document.owner, document.slug]
+
+    async def page(self, kind: Kind[Any], query: Query) -> Page:
+        """One page of the resources that the query selects."""
+        rows = [row.stored for row in self._table(kind).rows.values() if _selected(row.document, query)]
+        entries, more = fitting((stored for stored in rows if stored.sequence > query.after), query)
+        return Page(entries, more, len(rows))
+
+    async def secret(self) -> bytes:
+        """32 random bytes."""
+        self._check_open()
+        return self._secret
+
+    async def check(self) -> Sequence[str]:
+        """Names the resources whose JSON disagrees with their wire bytes."""
+        self._check_open()
+        return [
+            f"{key} {id_}: document and wire bytes disagree"
+            for key, table in self._tables.items()
+            for id_, row in table.rows.items()
+            if not agrees(self._kinds[key], row.document.json, row.document.wire)
+        ]
+
+    async def backup(self, target: Path) -> None:
+        """Raises ConfigurationError."""
+        raise ConfigurationError(f"cannot back up to {target}: a store in memory has nothing to copy to a file")
+
+    async def close(self) -> None:
+        """Answers no more calls."""
+        self._closed = True
+
+    def _table(self, kind: Kind[Any]) -> _Table:
+        self._check_open()
+        return self._tables[kind.key]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the store is closed", reason="STORE_CLOSED")
+
+
+def _selected(document: Document, query: Query) -> bool:
+    return set(query.tags) <= set(document.tags) and all(
+        document.indexed[column] == text for column, text in query.equal.items()
+    )

@@ -1,0 +1,205 @@
+"""The store in a SQLite file: one writer with group commit, a few readers, and a file that may be shared by processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from stigmer.kind import Kind
+from stigmer.store import Document, Owner, Page, Query, Stored
+from stigmer.store.sqlite import rows
+from stigmer.store.sqlite.backup import backup
+from stigmer.store.sqlite.check import check
+from stigmer.store.sqlite.checkpoints import Checkpoints
+from stigmer.store.sqlite.connection import connect, submit
+from stigmer.store.sqlite.faults import closed, translated
+from stigmer.store.sqlite.lock import FileLock
+from stigmer.store.sqlite.opening import make_ready
+from stigmer.store.sqlite.pages import page
+from stigmer.store.sqlite.readers import Readers
+from stigmer.store.sqlite.table import Table, distinct
+from stigmer.store.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+READERS = 4
+"""Connections that read: so many slow lists at a time are borne before a get has to wait."""
+_INSTRUCTIONS = 1000
+
+
+async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
+    """Opens the store in a file, which is made when it is missing.
+
+    Raises:
+        ConfigurationError: the file is refused, or a kind's names cannot be tables and columns; the text is one line.
+    """
+    tables = distinct([Table(kind) for kind in kinds])
+    path, secret, lock = await _made_ready(path, tables)
+    connections: list[aiosqlite.Connection] = []
+    try:
+        with _translating():
+            for number in range(2 + READERS):
+                connections.append(await connect(path, query_only=number > 1))  # noqa: PERF401 - those made so far get closed
+        return SqliteStore(path, tables, secret, lock, connections)
+    except BaseException:
+        for connection in connections:
+            await connection.close()
+        lock.close()
+        raise
+
+
+async def _made_ready(path: Path, tables: Sequence[Table]) -> tuple[Path, bytes, FileLock]:
+    """``make_ready`` in a thread. It cannot be stopped; when nobody waits any more, its lock is let go at the end."""
+    ready = asyncio.ensure_future(asyncio.to_thread(make_ready, path, tables))
+    try:
+        return await asyncio.shield(ready)
+    except asyncio.CancelledError:
+        ready.add_done_callback(_let_go)
+        raise
+
+
+def _let_go(ready: asyncio.Future[tuple[Path, bytes, FileLock]]) -> None:
+    if not ready.cancelled() and ready.exception() is None:
+        ready.result()[2].close()
+
+
+class SqliteStore:
+    """A ``Store`` in a SQLite file. Made by ``open_sqlite``."""
+
+    def __init__(
+        self,
+        path: Path,
+        tables: Sequence[Table],
+        secret: bytes,
+        lock: FileLock,
+        connections: Sequence[aiosqlite.Connection],
+    ) -> None:
+        writing, checkpointing, *reading = connections
+        self._path = path
+        self._tables = {table.name: table for table in tables}
+        self._secret = secret
+        self._lock = lock
+        self._connections = connections
+        self._checkpoints = Checkpoints(checkpointing)
+        self._writer = Writer(writing, lock, self._checkpoints.committed)
+        self._readers = Readers(reading)
+        self._alone: set[asyncio.Task[Any]] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
+        """The resource with this id, compared by case, or None."""
+        table = self._table(kind)
+        return await self._readers.look_up(lambda connection: rows.get(connection, table, id_))
+
+    async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
+        """The resource with this slug within this owner, or None."""
+        table = self._table(kind)
+        return await self._readers.look_up(lambda connection: rows.find(connection, table, owner, slug))
+
+    async def id_used(self, kind: Kind[Any], id_: str) -> bool:
+        """Whether a resource has this id or ever had."""
+        table = self._table(kind)
+        return await self._readers.look_up(lambda connection: rows.id_used(connection, table, id_))
+
+    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
+        """Writes a new resource; raises IdTaken, SlugTaken."""
+        table = self._table(kind)
+        return await self._writer.write(lambda connection: rows.insert(connection, table, document), _size(document))
+
+    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
+        """Replaces the resource with the document's id; raises Stale."""
+        table = self._table(kind)
+        return await self._writer.write(lambda connection: rows.update(connection, table, document, revision), _size(document))
+
+    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
+        """Removes a resource; raises Stale."""
+        table = self._table(kind)
+        await self._writer.write(lambda connection: rows.delete(connection, table, id_, revision))
+
+    async def page(self, kind: Kind[Any], query: Query) -> Page:
+        """One page of the resources that the query selects."""
+        table = self._table(kind)
+        return await self._readers.scan(lambda connection, totals: page(connection, table, query, totals))
+
+    async def secret(self) -> bytes:
+        """32 random bytes, the same for every process and after every restart."""
+        self._check_open()
+        return self._secret
+
+    async def check(self) -> Sequence[str]:
+        """Reads everything and names what is wrong, one line each."""
+        self._check_open()
+        return await self._by_itself(partial(check, tables=list(self._tables.values())))
+
+    async def backup(self, target: Path) -> None:
+        """Writes a copy of one moment to a file that does not exist yet; raises ConfigurationError."""
+        self._check_open()
+        await self._by_itself(partial(backup, target=target))
+
+    async def close(self) -> None:
+        """Finishes what is under way and lets go of everything. Being cancelled does not stop it."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        while self._alone:
+            await asyncio.wait(self._alone)
+        await self._writer.finish()
+        await self._readers.finish()
+        await self._checkpoints.finish()
+        for connection in self._connections:
+            await connection.close()
+        self._lock.close()
+
+    async def _by_itself(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs something long on a connection of its own."""
+        task = asyncio.create_task(_alone(self._path, work))
+        self._alone.add(task)
+        task.add_done_callback(self._alone.discard)
+        return await task
+
+    def _table(self, kind: Kind[Any]) -> Table:
+        self._check_open()
+        return self._tables[kind.key]
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise closed()
+
+
+def _size(document: Document) -> int:
+    return len(document.wire) + len(document.json)
+
+
+async def _alone(path: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Runs ``work`` on a new connection; when it is cancelled, whatever statement runs is interrupted, and the next ones."""
+    cancelled = threading.Event()
+
+    def interruptible(connection: sqlite3.Connection) -> T:
+        connection.set_progress_handler(cancelled.is_set, _INSTRUCTIONS)
+        return work(connection)
+
+    with _translating():
+        connection = await connect(path)
+        try:
+            return await submit(connection, interruptible)
+        finally:
+            cancelled.set()
+            await connection.close()
+
+
+@contextlib.contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error) from None

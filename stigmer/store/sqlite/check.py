@@ -1,0 +1,118 @@
+"""Reads everything in a store and names what is wrong. Runs in a connection's thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stigmer.errors import StigmerError, Undecodable
+from stigmer.payload import decode
+from stigmer.store import Document, Owner
+from stigmer.store.document import agrees, make_document
+from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.table import Table
+
+_CHUNK = 32
+"""So many rows are read in one transaction: a reader that stays in one keeps the write-ahead log from shrinking."""
+_NO_LIMIT = 2**31
+
+
+def check(connection: sqlite3.Connection, tables: Sequence[Table]) -> Sequence[str]:
+    """What is wrong, one line each."""
+    return [line for found in (_integrity(connection), *(_table(connection, table) for table in tables)) for line in found]
+
+
+def _integrity(connection: sqlite3.Connection) -> Iterator[str]:
+    """What SQLite finds: pages, trees, indexes, constraints."""
+    try:
+        for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
+            if line != "ok":
+                yield f"file: {line}"
+    except sqlite3.DatabaseError as error:
+        yield f"file: {error}"
+
+
+def _table(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
+    try:
+        yield from _rows(connection, table)
+        yield from _strays(connection, table)
+    except sqlite3.DatabaseError as error:
+        yield f"{table.name}: cannot be read: {error}"
+
+
+def _rows(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
+    after = 0
+    while rows := _chunk(connection, table, after):
+        for row, tags, labels in rows:
+            for text in _row(table, row, tags, labels):
+                yield f"{table.name} {row['id']}: {text}"
+        after = rows[-1][0]["sequence"]
+
+
+def _chunk(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[dict[str, Any], list[str], dict[str, str]]]:
+    """Some rows, each with its tags and labels, of one moment."""
+    connection.execute("BEGIN")
+    try:
+        cursor = connection.execute(
+            f'SELECT * FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT ?',  # noqa: S608 - validated names
+            (after, _CHUNK),
+        )
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        return [(row, *_beside(connection, table, row["sequence"])) for row in rows]
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _beside(connection: sqlite3.Connection, table: Table, sequence: int) -> tuple[list[str], dict[str, str]]:
+    tags = [tag for (tag,) in connection.execute(table.write.tags, (sequence,)).fetchall()]
+    return tags, dict(connection.execute(table.write.labels, (sequence,)).fetchall())
+
+
+def _row(table: Table, row: dict[str, Any], tags: Sequence[str], labels: dict[str, str]) -> Iterator[str]:
+    """What is wrong with one row."""
+    owner = Owner(row["scope"], row["owner"])
+    if not checksum.key_is_good(row["id"], owner, row["slug"], row["revision"], row["key_checksum"]):
+        yield "its key is damaged"
+    document_is_good = checksum.document_is_good(row["id"], row["document"], row["document_checksum"])
+    if not document_is_good:
+        yield "its document is damaged"
+    if not checksum.wire_is_good(row["id"], row["wire"], row["wire_checksum"]):
+        yield "its wire bytes are damaged"
+        return
+    try:
+        meant = make_document(table.kind, decode(table.kind.message, row["wire"]), owner, max_wire_bytes=_NO_LIMIT)
+    except (Undecodable, StigmerError):
+        yield "its wire bytes cannot be decoded"
+        return
+    if document_is_good and not agrees(table.kind, row["document"], row["wire"]):
+        yield "document and wire bytes disagree"
+    yield from (f"its {name} disagrees with its wire bytes" for name in _differences(table, meant, row, tags, labels))
+
+
+def _differences(
+    table: Table, meant: Document, row: dict[str, Any], tags: Sequence[str], labels: dict[str, str]
+) -> Iterator[str]:
+    columns = {"id": meant.id, "slug": meant.slug, "org": meant.org, **meant.indexed}
+    yield from (name for name in ("id", "slug", "org", *table.columns) if row[name] != columns[name])
+    if sorted(tags) != sorted(meant.tags):
+        yield "tag index"
+    if labels != dict(meant.labels):
+        yield "label index"
+
+
+def _strays(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
+    """Entries that belong to no resource, and resources that ought to be gone."""
+    name = table.name
+    for part in ("tag", "label"):
+        stray = (
+            f'SELECT COUNT(*) FROM "{name}_{part}" AS p '  # noqa: S608 - validated names
+            f'LEFT JOIN "{name}" AS r ON r.sequence = p.sequence WHERE r.sequence IS NULL'
+        )
+        if count := connection.execute(stray).fetchall()[0][0]:
+            yield f"{name}: {count} entries of the {part} index belong to nothing"
+    revived = f'SELECT d.id FROM "{name}_deleted" AS d JOIN "{name}" AS r ON r.id = d.id'  # noqa: S608 - as above
+    for (id_,) in connection.execute(revived).fetchall():
+        yield f"{name} {id_}: is there, and remembered as deleted"

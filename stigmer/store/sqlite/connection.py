@@ -1,0 +1,68 @@
+"""Connections, and the one way in which work reaches their threads."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for others, here or in other processes, before its clients are told to try again."""
+AUTOCHECKPOINT_PAGES = 4000
+"""From this many pages in the write-ahead log on, COMMIT itself moves what is left to the database: 16 MiB."""
+_LOG_BYTES = 64 * 1024 * 1024
+_STATEMENTS = 512
+
+_ALWAYS = (
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}",
+    f"PRAGMA journal_size_limit = {_LOG_BYTES}",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+async def connect(path: Path, *, query_only: bool = False) -> aiosqlite.Connection:
+    """A connection to a file that exists already.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    connection = await aiosqlite.connect(uri(path, "rw"), **OPTIONS)
+    try:
+        await submit(connection, prepare, query_only)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, query_only: bool) -> None:
+    """Sets what holds for a connection and not for the file."""
+    for pragma in (*_ALWAYS, f"PRAGMA query_only = {int(query_only)}"):
+        connection.execute(pragma)
+
+
+async def submit(connection: aiosqlite.Connection, function: Callable[..., T], *arguments: object) -> T:
+    """Runs ``function(sqlite3_connection, *arguments)`` in the connection's thread, as one unit.
+
+    aiosqlite offers a method for each statement only, and each call of one is a hop to the thread and back. A test guards
+    the two private names. Cancelling does not stop the function.
+    """
+    result: T = await connection._execute(function, connection._conn, *arguments)  # type: ignore[no-untyped-call]  # noqa: SLF001 - see above
+    return result
+
+
+def uri(path: Path, mode: str) -> str:
+    """The path as SQLite's URI, so that opening never makes a file."""
+    return f"file:{quote(str(path))}?mode={mode}"
+
+
+OPTIONS: dict[str, Any] = {"uri": True, "isolation_level": None, "timeout": BUSY_SECONDS, "cached_statements": _STATEMENTS}
+"""What every connection is opened with: transactions are begun by us alone."""

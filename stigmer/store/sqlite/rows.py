@@ -1,0 +1,136 @@
+"""Writes and reads single resources. Everything here runs in a connection's thread."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from stigmer.errors import IdTaken, SlugTaken, Stale
+from stigmer.store import Document, Owner, Stored
+from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.faults import damaged
+from stigmer.store.sqlite.table import Table
+
+
+def insert(connection: sqlite3.Connection, table: Table, document: Document) -> Stored:
+    """Writes a new resource.
+
+    Raises:
+        IdTaken: a resource has this id, or ever had.
+        SlugTaken: another resource of the owner has the slug.
+    """
+    id_, owner, slug = document.id, document.owner, document.slug
+    row = (id_, int(owner.scope), owner.id, slug, document.org, 1, *_content(table, document, owner, slug, 1), id_)
+    try:
+        cursor = connection.execute(table.write.insert, row)
+    except sqlite3.IntegrityError:
+        if connection.execute(table.write.id_taken, (id_,)).fetchall():
+            raise IdTaken(table.kind, id_) from None
+        raise SlugTaken(table.kind, slug) from None
+    if not cursor.rowcount:
+        raise IdTaken(table.kind, id_)
+    sequence = cursor.lastrowid
+    if sequence is None:
+        raise damaged()
+    _add_tags(connection, table, document, sequence)
+    _add_labels(connection, table, document, sequence)
+    return Stored(sequence, 1, document.wire)
+
+
+def update(connection: sqlite3.Connection, table: Table, document: Document, revision: int) -> Stored:
+    """Replaces a resource; owner and slug stay.
+
+    Raises:
+        Stale: its revision is not ``revision``, or it is gone.
+    """
+    write = table.write
+    sequence, scope, owner, slug = _locate(connection, table, document.id, revision)
+    new = revision + 1
+    content = _content(table, document, Owner(scope, owner), slug, new)
+    connection.execute(write.update, (document.org, new, *content, sequence))
+    if {tag for (tag,) in connection.execute(write.tags, (sequence,))} != set(document.tags):
+        connection.execute(write.drop_tags, (sequence,))
+        _add_tags(connection, table, document, sequence)
+    if dict(connection.execute(write.labels, (sequence,)).fetchall()) != dict(document.labels):
+        connection.execute(write.drop_labels, (sequence,))
+        _add_labels(connection, table, document, sequence)
+    return Stored(sequence, new, document.wire)
+
+
+def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> None:
+    """Removes a resource and remembers its id.
+
+    Raises:
+        Stale: its revision is not ``revision``, or it is gone.
+    """
+    write = table.write
+    sequence, *_ = _locate(connection, table, id_, revision)
+    for statement in (write.delete, write.drop_tags, write.drop_labels):
+        connection.execute(statement, (sequence,))
+    connection.execute(write.remember, (id_,))
+
+
+def get(connection: sqlite3.Connection, table: Table, id_: str) -> Stored | None:
+    """The resource with this id, or None."""
+    return _one(connection, table.read.get, (id_,), id_=id_)
+
+
+def find(connection: sqlite3.Connection, table: Table, owner: Owner, slug: str) -> Stored | None:
+    """The resource with this slug within this owner, or None."""
+    return _one(connection, table.read.find, (int(owner.scope), owner.id, slug), owner=owner, slug=slug)
+
+
+def id_used(connection: sqlite3.Connection, table: Table, id_: str) -> bool:
+    """Whether a resource has this id or ever had."""
+    return bool(connection.execute(table.read.id_used, (id_,)).fetchall())
+
+
+def _one(
+    connection: sqlite3.Connection,
+    statement: str,
+    key: tuple[object, ...],
+    *,
+    id_: str | None = None,
+    owner: Owner | None = None,
+    slug: str | None = None,
+) -> Stored | None:
+    """The row that an index led to. What was asked for takes the place of what the row says: a damaged index shows, too."""
+    found = connection.execute(statement, key).fetchall()
+    if not found:
+        return None
+    sequence, revision, wire, of_wire, of_key, row_id, row_scope, row_owner, row_slug = found[0]
+    id_ = row_id if id_ is None else id_
+    owner = Owner(row_scope, row_owner) if owner is None else owner
+    slug = row_slug if slug is None else slug
+    if not (checksum.wire_is_good(id_, wire, of_wire) and checksum.key_is_good(id_, owner, slug, revision, of_key)):
+        raise damaged()
+    return Stored(sequence, revision, wire)
+
+
+def _locate(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> tuple[int, int, str, str]:
+    found = connection.execute(table.write.locate, (id_, revision)).fetchall()
+    if not found:
+        raise Stale
+    row: tuple[int, int, str, str] = found[0]
+    return row
+
+
+def _content(table: Table, document: Document, owner: Owner, slug: str, revision: int) -> tuple[object, ...]:
+    id_ = document.id
+    return (
+        checksum.of_wire(id_, document.wire),
+        checksum.of_key(id_, owner, slug, revision),
+        checksum.of_document(id_, document.json),
+        *(document.indexed[column] for column in table.columns),
+        document.wire,
+        document.json,
+    )
+
+
+def _add_tags(connection: sqlite3.Connection, table: Table, document: Document, sequence: int) -> None:
+    for tag in dict.fromkeys(document.tags):
+        connection.execute(table.write.add_tag, (tag, sequence))
+
+
+def _add_labels(connection: sqlite3.Connection, table: Table, document: Document, sequence: int) -> None:
+    for name, value in document.labels.items():
+        connection.execute(table.write.add_label, (name, value, sequence))

@@ -1,0 +1,145 @@
+"""The schema: what marks a file as ours, its migrations, and the tables of kinds that are added when they are first seen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+from stigmer.errors import ConfigurationError
+from stigmer.payload import decode
+from stigmer.store import SECRET_BYTES
+from stigmer.store.sqlite.table import Table
+
+APPLICATION_ID = int.from_bytes(b"stgm")
+"""In the header of each of our files, where ``file`` and others look."""
+
+
+class Migration(NamedTuple):
+    """What leads from one version of the schema to the next, in one transaction.
+
+    Attributes:
+        statements: run once.
+        for_each_kind: run for each kind that the file has; ``{name}`` is its table.
+    """
+
+    statements: tuple[str, ...]
+    for_each_kind: tuple[str, ...] = ()
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        (
+            "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL, checksum INTEGER NOT NULL)",
+            "CREATE TABLE kinds (name TEXT PRIMARY KEY NOT NULL, columns TEXT NOT NULL) WITHOUT ROWID",
+        ),
+    ),
+)
+"""The first one makes version 1. A migration is never changed once released; a new one goes to the end."""
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Brings the file to the newest version. Each step happens as a whole or not at all.
+
+    Raises:
+        ConfigurationError: the file is of a version that comes after all we know.
+    """
+    while version(connection) != len(migrations):
+        with transaction(connection):
+            current = version(connection)
+            if current > len(migrations):
+                raise ConfigurationError(f"its schema has version {current}, this server knows up to {len(migrations)}")
+            if current < len(migrations):  # another process may have been here while this one waited
+                _apply(connection, migrations[current], current + 1)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """The file's schema version."""
+    found: int = connection.execute("PRAGMA user_version").fetchall()[0][0]
+    return found
+
+
+def make_secret(connection: sqlite3.Connection) -> None:
+    """Gives a new file its secret."""
+    secret = os.urandom(SECRET_BYTES)
+    connection.execute("INSERT INTO meta VALUES (1, ?, ?)", (secret, crc32(secret)))
+
+
+def read_secret(connection: sqlite3.Connection) -> bytes:
+    """The file's secret.
+
+    Raises:
+        ConfigurationError: it is damaged.
+    """
+    rows = connection.execute("SELECT secret, checksum FROM meta").fetchall()
+    if len(rows) == 1:
+        secret, checksum = rows[0]
+        if isinstance(secret, bytes) and len(secret) == SECRET_BYTES and crc32(secret) == checksum:
+            return secret
+    raise ConfigurationError("it is damaged")
+
+
+def add_kinds(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
+    """Makes the tables that the file lacks, and indexes fields that it has not indexed so far, all in one transaction."""
+    known = _known(connection)
+    if all(known.get(table.name) == list(table.columns) for table in tables):
+        return
+    with transaction(connection):
+        known = _known(connection)
+        for table in tables:
+            if table.name not in known:
+                for statement in table.definition():
+                    connection.execute(statement)
+            else:
+                for column in table.columns:
+                    if column not in known[table.name]:
+                        _add_column(connection, table, column)
+            columns = json.dumps(table.columns)
+            connection.execute("INSERT OR REPLACE INTO kinds VALUES (?, ?)", (table.name, columns))
+
+
+def _known(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    return {name: json.loads(columns) for name, columns in connection.execute("SELECT name, columns FROM kinds").fetchall()}
+
+
+def _add_column(connection: sqlite3.Connection, table: Table, column: str) -> None:
+    """Adds an indexed column, or takes up one that was left alone for a while, and fills it from the wire bytes."""
+    present = [row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")').fetchall()]
+    if column not in present:
+        connection.execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{column}" TEXT NOT NULL DEFAULT \'\'')
+    text = table.kind.indexed[column]
+    fill = f'UPDATE "{table.name}" SET "{column}" = ? WHERE sequence = ?'  # noqa: S608 - validated names
+    after = 0
+    while rows := connection.execute(
+        f'SELECT sequence, wire FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT 100',  # noqa: S608 - as above
+        (after,),
+    ).fetchall():
+        connection.executemany(fill, [(text(decode(table.kind.message, wire)), sequence) for sequence, wire in rows])
+        after = rows[-1][0]
+    connection.execute(table.index_definition(column))
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction: committed at the end, or taken back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration, number: int) -> None:
+    for statement in migration.statements:
+        connection.execute(statement)
+    for name in _known(connection):
+        for statement in migration.for_each_kind:
+            connection.execute(statement.format(name=name))
+    connection.execute(f"PRAGMA user_version = {number}")

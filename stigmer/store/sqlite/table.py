@@ -1,0 +1,178 @@
+"""The tables of one kind: their definition and every statement that is run on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from stigmer.errors import ConfigurationError
+from stigmer.kind import Kind
+
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_OWN_COLUMNS = frozenset(
+    {
+        "sequence",
+        "id",
+        "scope",
+        "owner",
+        "slug",
+        "org",
+        "revision",
+        "wire_checksum",
+        "key_checksum",
+        "document_checksum",
+        "wire",
+        "document",
+        "rowid",
+        "oid",
+        "_rowid_",
+    }
+)
+_OWN_TABLES = frozenset({"meta", "kinds"})
+
+_DEFINITION = """
+CREATE TABLE "{name}" (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    scope INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    org TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    wire_checksum INTEGER NOT NULL,
+    key_checksum INTEGER NOT NULL,
+    document_checksum INTEGER NOT NULL,{columns}
+    wire BLOB NOT NULL,
+    document TEXT NOT NULL,
+    UNIQUE (scope, owner, slug)
+);
+CREATE INDEX "{name}_by_org" ON "{name}" (org);
+CREATE TABLE "{name}_tag" (tag TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (tag, sequence)) WITHOUT ROWID;
+CREATE INDEX "{name}_tag_by_sequence" ON "{name}_tag" (sequence);
+CREATE TABLE "{name}_label" (
+    name TEXT NOT NULL, value TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (name, value, sequence)
+) WITHOUT ROWID;
+CREATE INDEX "{name}_label_by_sequence" ON "{name}_label" (sequence);
+CREATE TABLE "{name}_deleted" (id TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID
+"""
+# Large columns come last, the wire bytes before the document: a get then reads no page that only the document is on.
+
+
+class Write(NamedTuple):
+    """The statements that write."""
+
+    insert: str
+    locate: str
+    update: str
+    delete: str
+    remember: str
+    id_taken: str
+    tags: str
+    add_tag: str
+    drop_tags: str
+    labels: str
+    add_label: str
+    drop_labels: str
+
+
+class Read(NamedTuple):
+    """The statements that read single resources."""
+
+    get: str
+    find: str
+    id_used: str
+
+
+class Table:
+    """The tables of one kind.
+
+    Attributes:
+        kind: what is kept there.
+        name: of the table of resources; the others begin with it.
+        columns: names of the columns that the kind indexes.
+        write: statements.
+        read: statements.
+    """
+
+    def __init__(self, kind: Kind[Any]) -> None:
+        """Takes names from the kind.
+
+        Raises:
+            ConfigurationError: one of them cannot be a table or column.
+        """
+        self.kind = kind
+        self.name = _identifier(kind.key, "kind", _OWN_TABLES)
+        self.columns = tuple(_identifier(column, f"indexed field of kind {kind.key}", _OWN_COLUMNS) for column in kind.indexed)
+        self.write = _write_statements(self.name, self.columns)
+        self.read = _read_statements(self.name)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of all its tables."""
+        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted")))
+
+    def definition(self) -> Sequence[str]:
+        """The statements that create the tables."""
+        columns = "".join(f"\n    \"{column}\" TEXT NOT NULL DEFAULT ''," for column in self.columns)
+        create = _DEFINITION.format(name=self.name, columns=columns).split(";")
+        return (*create, *(self.index_definition(column) for column in self.columns))
+
+    def index_name(self, column: str) -> str:
+        """The name of the index on one of ``columns``. Its entries are in order of sequence, as those of all indexes are."""
+        return f"{self.name}_by_{column}"
+
+    def index_definition(self, column: str) -> str:
+        """The statement that creates the index on one of ``columns``."""
+        return f'CREATE INDEX IF NOT EXISTS "{self.index_name(column)}" ON "{self.name}" ("{column}")'
+
+
+def distinct(tables: Sequence[Table]) -> Sequence[Table]:
+    """``tables``, when no name is used twice.
+
+    Raises:
+        ConfigurationError: two kinds want the same table.
+    """
+    names = [name for table in tables for name in table.tables]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"two kinds would share the table {twice[0]}")
+    return tables
+
+
+def _identifier(name: str, what: str, taken: frozenset[str]) -> str:
+    if not _IDENTIFIER.fullmatch(name) or name in taken or name.startswith("sqlite_"):
+        raise ConfigurationError(f"{what}: {name!r} cannot be a name in the SQLite store")
+    return name
+
+
+def _write_statements(name: str, columns: Sequence[str]) -> Write:
+    """The order of parameters is that of ``rows.insert`` and ``rows.update``."""
+    names = ", ".join(["id", "scope", "owner", "slug", "org", "revision", *_content(columns)])
+    marks = ", ".join("?" * (6 + len(_content(columns))))
+    assigned = ", ".join(f"{column} = ?" for column in ["org", "revision", *_content(columns)])
+    return Write(
+        insert=f'INSERT INTO "{name}" ({names}) SELECT {marks} WHERE NOT EXISTS (SELECT 1 FROM "{name}_deleted" WHERE id = ?)',  # noqa: S608 - validated names
+        locate=f'SELECT sequence, scope, owner, slug FROM "{name}" WHERE id = ? AND revision = ?',  # noqa: S608 - as above
+        update=f'UPDATE "{name}" SET {assigned} WHERE sequence = ?',  # noqa: S608 - as above
+        delete=f'DELETE FROM "{name}" WHERE sequence = ?',  # noqa: S608 - as above
+        remember=f'INSERT INTO "{name}_deleted" VALUES (?)',  # noqa: S608 - as above
+        id_taken=f'SELECT 1 FROM "{name}" WHERE id = ?',  # noqa: S608 - as above
+        tags=f'SELECT tag FROM "{name}_tag" WHERE sequence = ?',  # noqa: S608 - as above
+        add_tag=f'INSERT INTO "{name}_tag" VALUES (?, ?)',  # noqa: S608 - as above
+        drop_tags=f'DELETE FROM "{name}_tag" WHERE sequence = ?',  # noqa: S608 - as above
+        labels=f'SELECT name, value FROM "{name}_label" WHERE sequence = ?',  # noqa: S608 - as above
+        add_label=f'INSERT INTO "{name}_label" VALUES (?, ?, ?)',  # noqa: S608 - as above
+        drop_labels=f'DELETE FROM "{name}_label" WHERE sequence = ?',  # noqa: S608 - as above
+    )
+
+
+def _content(columns: Sequence[str]) -> list[str]:
+    quoted = [f'"{column}"' for column in columns]
+    return ["wire_checksum", "key_checksum", "document_checksum", *quoted, "wire", "document"]
+
+
+def _read_statements(name: str) -> Read:
+    row = f'SELECT sequence, revision, wire, wire_checksum, key_checksum, id, scope, owner, slug FROM "{name}"'  # noqa: S608 - validated names
+    used = f'SELECT 1 FROM "{name}" WHERE id = ?1 UNION ALL SELECT 1 FROM "{name}_deleted" WHERE id = ?1'  # noqa: S608 - as above
+    return Read(get=f"{row} WHERE id = ?", find=f"{row} WHERE scope = ? AND owner = ? AND slug = ?", id_used=used)
