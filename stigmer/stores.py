@@ -1,4 +1,4 @@
-"""The built-in plugin "stores": opens ``sqlite:`` and ``memory:``."""
+"""The built-in plugins that open stores: ``sqlite:`` and ``memory:``."""
 
 from __future__ import annotations
 
@@ -15,22 +15,34 @@ from stigmer.store.memory import MemoryStore
 from stigmer.store.sqlite import open_sqlite
 
 
-@hookimpl
-def open_store(url: str, kinds: Sequence[Kind[Any]]) -> Awaitable[Store] | None:
-    """The store that ``url`` names; None when the scheme is neither ``sqlite`` nor ``memory``.
+class SqlitePlugin:
+    """Opens ``sqlite:////absolute/path.db`` and ``sqlite:///relative.db``."""
 
-    Raises:
-        ConfigurationError: the URL names no file, or says more than it may.
-    """
-    match url.partition(":")[0].lower():
-        case "sqlite":
-            return open_sqlite(sqlite_path(url), kinds)
-        case "memory":
-            if url.partition(":")[2]:
-                raise ConfigurationError(f"store {url!r}: write memory: and nothing behind it")
-            return _in_memory(kinds)
-        case _:
+    @hookimpl
+    def open_store(self, url: str, kinds: Sequence[Kind[Any]]) -> Awaitable[Store] | None:
+        """The store in the file that ``url`` names; None for another scheme.
+
+        Raises:
+            ConfigurationError: the URL names no file.
+        """
+        return open_sqlite(sqlite_path(url), kinds) if _scheme(url) == "sqlite" else None
+
+
+class MemoryPlugin:
+    """Opens ``memory:``."""
+
+    @hookimpl
+    def open_store(self, url: str, kinds: Sequence[Kind[Any]]) -> Awaitable[Store] | None:
+        """An empty store in memory; None for another scheme.
+
+        Raises:
+            ConfigurationError: the URL says more than ``memory:``.
+        """
+        if _scheme(url) != "memory":
             return None
+        if url.partition(":")[2]:
+            raise ConfigurationError(f"store {url!r}: write memory: and nothing behind it")
+        return _in_memory(kinds)
 
 
 def sqlite_path(url: str) -> Path:
@@ -52,3 +64,7 @@ def sqlite_path(url: str) -> Path:
 
 async def _in_memory(kinds: Sequence[Kind[Any]]) -> Store:
     return MemoryStore(kinds)
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()
