@@ -12,7 +12,7 @@ from grpclib.health.service import OVERALL, Health
 from loguru import logger
 from protobuf import DescFile
 
-from stigmer import session, stores
+from stigmer import session
 from stigmer.context import Services
 from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import Authenticator
@@ -26,6 +26,7 @@ from stigmer.rpc import authenticated, services_of
 from stigmer.settings import Settings, host_and_port
 from stigmer.steps.validate_proto import warm
 from stigmer.store import Store
+from stigmer.stores import MemoryPlugin, SqlitePlugin
 from stigmer.transport import Server, reflection
 
 AUTHORIZE = "Authorize"
@@ -67,7 +68,7 @@ def assembled(settings: Settings, extra: Mapping[str, object] | None = None) -> 
     Raises:
         ConfigurationError: plugins do not add up, or there is authorization but nobody who tells callers apart.
     """
-    built_in = {"session": session, "stores": stores, "observe": Observe()}
+    built_in = {"session": session, "sqlite": SqlitePlugin(), "memory": MemoryPlugin(), "observe": Observe()}
     plugins = Plugins.load({**built_in, **(extra or {})}, settings.plugins)
     assembly = Assembly(settings, plugins, plugins.pipelines(settings), plugins.authenticator(settings))
     if assembly.authenticator is None:

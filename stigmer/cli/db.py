@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
@@ -13,8 +14,9 @@ from stigmer.app import Assembly, open_store
 from stigmer.cli.configuration import assembly, refusals
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.text import visible
-from stigmer.errors import StigmerError
+from stigmer.errors import ConfigurationError, StigmerError
 from stigmer.store import Store
+from stigmer.stores import sqlite_path
 
 T = TypeVar("T")
 
@@ -24,7 +26,6 @@ Url = Annotated[str | None, typer.Option("--store", metavar="URL", help="In plac
 Names = Annotated[
     str | None, typer.Option("--plugins", help="In place of STIGMER_PLUGINS, comma-separated.", show_default=False)
 ]
-FILE_SCHEME = "sqlite:///"
 
 
 @cli.command()
@@ -56,8 +57,8 @@ def backup(
 
 
 def _with_store(described: Assembly, work: Callable[[Store], Awaitable[T]]) -> T:
-    _refuse_missing(described.settings.store)
     with refusals():
+        _refuse_missing(described.settings.store)
         return asyncio.run(_work(described, work))
 
 
@@ -73,6 +74,5 @@ async def _work(described: Assembly, work: Callable[[Store], Awaitable[T]]) -> T
 
 def _refuse_missing(url: str) -> None:
     """Opening a file that is not there would make an empty store: well, and not the one that was meant."""
-    path = url.removeprefix(FILE_SCHEME)
-    if url.startswith(FILE_SCHEME) and not Path(path).exists():
-        raise CommandError(Code.CONFIGURATION, f"{path}: no such file")
+    if urlsplit(url).scheme == "sqlite" and not (path := sqlite_path(url)).exists():
+        raise ConfigurationError(f"store {url!r}: there is no file {path}")

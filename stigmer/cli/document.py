@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from yaml.reader import ReaderError
 
 from stigmer.cli.exits import Code, CommandError
 
@@ -106,8 +107,8 @@ def _from_yaml(text: str) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
         raise Refused(f"{where}{error.problem}") from error
-    except yaml.YAMLError as error:
-        raise Refused(str(error).replace("\n", "; ")) from error
+    except ReaderError as error:
+        raise Refused(f"holds a character that YAML does not allow, at position {error.position}") from error
     except (ValueError, RecursionError) as error:
         raise Refused(str(error)) from error
 

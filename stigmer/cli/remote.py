@@ -47,15 +47,25 @@ def with_server(server: str, token: str | None, timeout: float, work: Callable[[
     """What ``work`` gives, done at ``server``.
 
     Raises:
-        CommandError: ``server`` is no address, cannot be reached, or refuses.
+        CommandError: ``server`` is no address, ``token`` no token, the server cannot be reached, or refuses.
     """
-    metadata = {} if token is None else {"authorization": f"Bearer {token}"}
+    connection = _connection(server, token, timeout)
     try:
-        return asyncio.run(_work(Connection(server, timeout=timeout, metadata=metadata), work))
+        return asyncio.run(_work(connection, work))
     except (DeadlineExceeded, Unavailable) as error:
         raise CommandError(Code.UNREACHABLE, f"{server}: {error.text}") from error
     except SessionError as error:
         raise CommandError(Code.REFUSED, _text(error)) from error
+
+
+def _connection(server: str, token: str | None, timeout: float) -> Connection:
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise CommandError(Code.USAGE, "--token: must be printable ASCII")
+    metadata = {} if token is None else {"authorization": f"Bearer {token}"}
+    try:
+        return Connection(server, timeout=timeout, metadata=metadata)
+    except ValueError as error:
+        raise CommandError(Code.USAGE, f"--server: {error}") from error
 
 
 async def _work(connection: Connection, work: Callable[[Remote], Awaitable[T]]) -> T:

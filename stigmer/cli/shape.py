@@ -73,6 +73,7 @@ def _check_field(field: DescField, value: Any, path: str) -> None:
     elif isinstance(how, DescFieldValueMap):
         _expect(value, Mapping, "a mapping", path)
         for key, item in value.items():
+            _check_characters(key, path)
             _check_value(how.value, item, _join(path, key))
     elif isinstance(how, DescFieldValueMessage):
         _check_message(how.message, value, path)
@@ -87,8 +88,12 @@ def _check_value(shape: Shape, value: Any, path: str) -> None:
         _check_enum(shape, value, path)
     elif shape is ScalarType.STRING:
         _expect(value, str, "text", path)
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise Refused(f"{path}: holds half a character (a lone surrogate)")
+        _check_characters(value, path)
+
+
+def _check_characters(text: str, path: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Refused(f"{path}: holds half a character (a lone surrogate)")
 
 
 def _check_enum(shape: DescEnum, value: Any, path: str) -> None:

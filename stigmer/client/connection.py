@@ -14,6 +14,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.metadata import Deadline
 from h2.exceptions import H2Error
 
+from stigmer.client.channel import NotProcessed, PartingChannel
 from stigmer.client.errors import ConnectionLost, DeadlineExceeded, Unreachable, from_grpc
 from stigmer.settings import host_and_port
 
@@ -70,9 +71,11 @@ class Connection:
         self._metadata = dict(metadata or {})
         self._ssl = ssl
         self._turn = asyncio.Semaphore(IN_FLIGHT)
+        self._closed = False
 
     def close(self) -> None:
-        """Closes the connection, unless it was handed in. Calls in flight fail. The next call would connect again."""
+        """Closes the connection, unless it was handed in. Calls in flight on it fail, and so does every call from now on."""
+        self._closed = True
         if self._address is not None and self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -83,7 +86,8 @@ class Connection:
         Args:
             path: full name of the rpc, such as ``/package.Service/method``.
             request: the encoded request message.
-            repeatable: the call changes nothing: when the connection breaks it is made once more, on a new one.
+            repeatable: the call changes nothing: when the connection breaks it is made once more, on a new one, as is any
+                call of which the server says that it has not begun with it.
 
         Raises:
             SessionError: the call failed.
@@ -93,8 +97,8 @@ class Connection:
             async with asyncio.timeout(self._timeout), self._turn:
                 try:
                     return await self._once(path, request, deadline)
-                except ConnectionLost:
-                    if not repeatable:
+                except ConnectionLost as lost:
+                    if self._closed or not (repeatable or isinstance(lost.__cause__, NotProcessed)):
                         raise
                     return await self._once(path, request, deadline)
         except TimeoutError:
@@ -126,9 +130,11 @@ class Connection:
 
     def _open(self) -> Channel:
         """The channel. It is made here, not in the constructor, because it belongs to the running loop."""
+        if self._closed:
+            raise Unreachable("the client is closed", status=Status.UNAVAILABLE)
         if self._channel is None:
             host, port = self._address or ("", 0)
-            self._channel = Channel(host, port, ssl=self._ssl)
+            self._channel = PartingChannel(host, port, ssl=self._ssl)
         return self._channel
 
 

@@ -142,7 +142,7 @@ class Store(Protocol):
 
         Raises:
             IdTaken: a resource has this id, or ever had.
-            SlugTaken: another resource of the owner has the slug.
+            SlugTaken: another resource of the owner has the slug, and the id is free.
         """
 
     async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
@@ -179,4 +179,4 @@ class Store(Protocol):
         """
 
     async def close(self) -> None:
-        """Finishes what is under way and lets go of everything. Calling it twice does nothing."""
+        """Finishes what is under way and lets go of everything. Calling it twice does nothing; other calls are Unavailable."""

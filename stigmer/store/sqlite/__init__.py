@@ -127,7 +127,7 @@ class SqliteStore:
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
         table = self._table(kind)
-        return await self._readers.scan(lambda connection, totals: page(connection, table, query, totals))
+        return await self._readers.scan(lambda connection, counts: page(connection, table, query, counts))
 
     async def secret(self) -> bytes:
         """32 random bytes, the same for every process and after every restart."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from stigmer.store import Page, Query, Stored, fitting
-from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.checksum import of_wire
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
 
@@ -34,36 +34,48 @@ class _Selection(NamedTuple):
     parameters: tuple[object, ...]
 
 
-def page(connection: sqlite3.Connection, table: Table, query: Query, totals: Totals) -> Page:
+def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
     """One page of the resources that the query selects, and how many those are, of one moment."""
     with _moment(connection):
-        selection = _select(connection, table, query)
+        counts.refresh(connection)
+        selection = _select(connection, table, query, counts)
         if selection is None:
             return Page([], more=False, total=0)
         entries, more = fitting(_rows(connection, selection, query), query)
         if query.after <= 0 and not more:
             return Page(entries, more, len(entries))
-        return Page(entries, more, totals.count(connection, selection))
+        return Page(entries, more, counts.total(connection, selection))
 
 
-class Totals:
+class Counts:
     """Remembers what one connection has counted, until anybody writes."""
 
     _MOST = 256
 
     def __init__(self) -> None:
         self._version: object = None
-        self._counted: dict[frozenset[_Filter], int] = {}
+        self._totals: dict[_Selection, int] = {}
+        self._leaders: dict[tuple[str, frozenset[_Filter]], _Filter | None] = {}
 
-    def count(self, connection: sqlite3.Connection, selection: _Selection) -> int:
-        """How many entries ``selection`` has. Must be called in a transaction."""
+    def refresh(self, connection: sqlite3.Connection) -> None:
+        """Forgets what is no longer true. To be called at the beginning of a transaction."""
         version = connection.execute("PRAGMA data_version").fetchall()
-        if version != self._version or len(self._counted) >= self._MOST:
-            self._version, self._counted = version, {}
-        if selection.filters not in self._counted:
+        if version != self._version or len(self._totals) >= self._MOST or len(self._leaders) >= self._MOST:
+            self._version, self._totals, self._leaders = version, {}, {}
+
+    def total(self, connection: sqlite3.Connection, selection: _Selection) -> int:
+        """How many entries ``selection`` has."""
+        if selection not in self._totals:
             sql = f"SELECT COUNT(*) FROM {selection.entries} WHERE {selection.where}"  # noqa: S608 - made of validated names
-            self._counted[selection.filters] = connection.execute(sql, selection.parameters).fetchall()[0][0]
-        return self._counted[selection.filters]
+            self._totals[selection] = connection.execute(sql, selection.parameters).fetchall()[0][0]
+        return self._totals[selection]
+
+    def leader(self, connection: sqlite3.Connection, table: Table, filters: Sequence[_Filter]) -> _Filter | None:
+        """The filter that lets the fewest through; None when one lets none through."""
+        key = (table.name, frozenset(filters))
+        if key not in self._leaders:
+            self._leaders[key] = _rarest(connection, table, filters)
+        return self._leaders[key]
 
 
 @contextlib.contextmanager
@@ -85,13 +97,16 @@ def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -
     )
     bounds = (max(query.after, 0), query.limit + 1)
     with contextlib.closing(connection.execute(sql, (*selection.parameters, *bounds))) as cursor:
-        for number, revision, wire, of_wire, id_ in cursor:
-            if not checksum.wire_is_good(id_, wire, of_wire):
-                raise damaged()
-            yield Stored(number, revision, wire)
+        try:
+            for number, revision, wire, expected, id_ in cursor:
+                if of_wire(id_, wire) != expected:
+                    raise damaged()
+                yield Stored(number, revision, wire)
+        except (TypeError, AttributeError):  # damage can change a value's type
+            raise damaged() from None
 
 
-def _select(connection: sqlite3.Connection, table: Table, query: Query) -> _Selection | None:
+def _select(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> _Selection | None:
     """The query as SQL, or None when nothing can match."""
     tags = tuple(dict.fromkeys(query.tags))
     filters = [*(_Filter(column, text) for column, text in query.equal.items()), *(_Filter(None, tag) for tag in tags)]
@@ -103,7 +118,7 @@ def _select(connection: sqlite3.Connection, table: Table, query: Query) -> _Sele
         return _Selection(frozenset(), name, name, "r.sequence", "TRUE", ())
     if len(filters) == 1:
         return _led_by(connection, table, filters[0], [])
-    leader = _rarest(connection, table, filters)
+    leader = counts.leader(connection, table, filters)
     return leader and _led_by(connection, table, leader, [each for each in filters if each != leader])
 
 

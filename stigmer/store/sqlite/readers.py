@@ -14,7 +14,7 @@ import aiosqlite
 
 from stigmer.store.sqlite.connection import submit
 from stigmer.store.sqlite.faults import translated
-from stigmer.store.sqlite.pages import Totals
+from stigmer.store.sqlite.pages import Counts
 from stigmer.store.sqlite.promise import Promise, settle
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Readers:
         """Runs a read of a few microseconds."""
         return await self._read(self._queues.lookups, work)
 
-    async def scan(self, work: Callable[[sqlite3.Connection, Totals], T]) -> T:
+    async def scan(self, work: Callable[[sqlite3.Connection, Counts], T]) -> T:
         """Runs a read that may take long, in a transaction that it makes itself."""
         return await self._read(self._queues.scans, work)
 
@@ -122,7 +122,7 @@ class _Reader:
     def __init__(self, connection: aiosqlite.Connection, queues: _Queues) -> None:
         self._connection = connection
         self._queues = queues
-        self._totals = Totals()
+        self._counts = Counts()
         self._current: Promise[Any] | None = None
         self.began = 0.0
 
@@ -138,7 +138,7 @@ class _Reader:
             self.began = time.monotonic()
             self._look_up(connection, _some(lookups, _TOGETHER))
             for read in _some(scans, 1):
-                self._queues.done([(read.promise, self._run(read, connection, self._totals))])
+                self._queues.done([(read.promise, self._run(read, connection, self._counts))])
 
     def _look_up(self, connection: sqlite3.Connection, reads: Sequence[_Read]) -> None:
         """Runs them in one transaction. All were asked for before it begins, so none of them sees less than it should."""

@@ -1,0 +1,62 @@
+"""The two steps: TransformResponse hides, KeepHidden keeps a caller from erasing what is hidden."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from stigmer import RESPONSE, Payload, RequestContext, Slot
+from stigmer.steps import EXISTING, STATE
+from stigmer.unknown import same
+from stigmer_transform.mask import Mask
+
+HIDDEN: Slot[Payload[Any]] = Slot("transform.hidden")
+"""The answer from which everything is gone that the caller may not see."""
+
+
+class TransformResponse:
+    """Takes what the caller may not see out of the answer.
+
+    It provides the response: should it fail after a commit the call fails too, and nothing gets out.
+    """
+
+    name = "TransformResponse"
+    requires = frozenset({RESPONSE})
+    provides = frozenset({RESPONSE, HIDDEN})
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+
+    async def __call__(self, ctx: RequestContext) -> None:
+        """Puts a new payload into RESPONSE, or leaves the one that is there when nothing is hidden from the caller."""
+        ctx[RESPONSE] = ctx[HIDDEN] = self._mask.hide(ctx[RESPONSE], ctx.caller)
+
+
+class KeepHidden:
+    """Keeps the stored value of a field that the caller can't see and sends nothing for.
+
+    A client that reads a session, changes it and writes it back would erase every field that was hidden from it.
+    """
+
+    name = "KeepHidden"
+    requires = frozenset({EXISTING, STATE})
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+
+    async def __call__(self, ctx: RequestContext) -> None:
+        """Completes STATE; empties it when nothing is left of the change, as BuildApplyState does."""
+        existing, state, hidden = ctx[EXISTING], ctx.get(STATE), self._mask.hidden_from(ctx.caller)
+        if existing is None or state is None or not hidden:
+            return
+        for path in hidden:
+            path.keep(state, existing.message)
+        if ctx.operation.verb == "apply" and same(_with_audit_of(existing.message, state), existing.message):
+            ctx[STATE] = None
+            ctx[RESPONSE] = Payload(ctx.operation.response, wire=existing.stored.wire)
+
+
+def _with_audit_of(stored: Any, state: Any) -> Any:
+    state = copy.copy(state)
+    state.status = stored.status
+    return state
