@@ -48,7 +48,7 @@ def pipeline(observe, settings):
         pass
 
     names = ("ValidateProto", "ResolveSlug", "CheckDuplicate", "BuildNewState", "Persist", "Publish")
-    steps = [(name, observe.wrap_step(OP, name, nothing, settings) or nothing) for name in names]
+    steps = [(name, observe.wrap_step(OP, name, "bench", nothing, settings) or nothing) for name in names]
     answer = Payload.of(Session())
 
     async def handle(ctx):

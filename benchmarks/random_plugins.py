@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sys
 
-from stigmer import ConfigurationError, Placement, after, before, remove, replace
+from stigmer import ConfigurationError, Placement, after, before, last, remove, replace
 from stigmer.assembly import Contribution, assemble
 from stigmer.session.create import CREATE
 from stigmer.step import requires
@@ -40,9 +40,11 @@ def random_set(rnd: random.Random) -> dict[str, list[Placement]]:
 
 def random_placement(rnd: random.Random, anchors: list[str], name: str) -> Placement:
     """One of the four kinds; mostly such that it can work."""
-    how = rnd.choice([before, after, before, after, before, after, replace, remove])
+    how = rnd.choice([before, after, before, after, before, after, replace, remove, last])
     picked = rnd.sample(anchors, rnd.randint(1, 2))
     step = Noop(name, rnd.sample(SLOTS, rnd.choice([0, 0, 0, 1])), rnd.sample(SLOTS, rnd.choice([0, 1])))
+    if how is last:
+        return last(step)
     if how is remove:
         return remove(rnd.choice(OWN))
     if how is replace:

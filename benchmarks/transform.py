@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 
+from stigmer_transform.mask import Mask
+from stigmer_transform.rules import Rule
+
 from stigmer import SYSTEM, Caller, Payload
 from stigmer.session.get import GET
 from stigmer.session.list import LIST
-from stigmer_transform.mask import Mask
-from stigmer_transform.rules import Rule
 
 RULES = [
     Rule(hide="spec.sandbox_id", unless_role="operator"),

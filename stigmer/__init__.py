@@ -22,7 +22,7 @@ from stigmer.kind import Kind
 from stigmer.operation import Operation, method
 from stigmer.payload import Payload
 from stigmer.settings import Settings
-from stigmer.step import Placement, Step, after, before, remove, replace
+from stigmer.step import Placement, Step, after, before, last, remove, replace
 from stigmer.store import Document, Owner, Page, Query, Store, Stored
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "after",
     "before",
     "hookimpl",
+    "last",
     "method",
     "remove",
     "replace",

@@ -135,30 +135,52 @@ class App:
         return self._server.address
 
     async def stop(self) -> None:
-        """Lets calls in flight finish, then stops plugins and closes the store."""
+        """Lets calls in flight finish, then stops plugins and closes the store, whatever of that fails."""
         self._health.set(False)
-        if not await self._server.drain(self.assembly.settings.drain_seconds):
-            logger.warning("calls were still running after {} s and were cancelled", self.assembly.settings.drain_seconds)
+        grace = self.assembly.settings.drain_seconds
         try:
-            await self._tell("shutdown")
+            if not await self._server.drain(grace):
+                logger.warning("calls were still running after {} s and were cancelled", grace)
         finally:
-            await self.store.close()
+            try:
+                await self._shut_down()
+            finally:
+                await self.store.close()
 
     async def _listen(self) -> None:
-        await self._tell("startup")
-        host, port = host_and_port(self.assembly.settings.listen)
+        try:
+            await self._start_up()
+            await self._bind()
+        except BaseException:
+            await self._shut_down()
+            raise
+        self._health.set(True)
+
+    async def _bind(self) -> None:
+        listen = self.assembly.settings.listen
+        host, port = host_and_port(listen)
         try:
             await self._server.start(host, port)
         except OSError as error:
-            await self._tell("shutdown")
-            reason = error.strerror or str(error)
-            raise ConfigurationError(f"cannot listen on {self.assembly.settings.listen}: {reason}") from error
-        self._health.set(True)
+            raise ConfigurationError(f"cannot listen on {listen}: {error.strerror or error}") from error
 
-    async def _tell(self, hook: str) -> None:
-        for waiting in self.assembly.plugins.ask(hook, app=self):
-            if inspect.isawaitable(waiting):
-                await waiting
+    async def _start_up(self) -> None:
+        for _, startup in self.assembly.plugins.implementations("startup"):
+            await _finished(startup(app=self))
+
+    async def _shut_down(self) -> None:
+        """Tells every plugin; one that fails keeps none of the others from hearing."""
+        for plugin, shutdown in self.assembly.plugins.implementations("shutdown"):
+            try:
+                await _finished(shutdown(app=self))
+            except Exception:  # noqa: BLE001 - the server is stopping; there is nobody to tell but the log
+                logger.exception("plugin {} failed to shut down", plugin)
+
+
+async def _finished(waiting: Any) -> None:
+    """Awaits what a hook gave, if it is to be awaited."""
+    if inspect.isawaitable(waiting):
+        await waiting
 
 
 def _refuse_authorization(pipelines: Mapping[str, Pipeline]) -> None:

@@ -21,8 +21,8 @@ class Contribution(NamedTuple):
     placement: Placement
 
 
-StepWrapper = Callable[[Operation, str, Run], Run]
-"""Takes the operation, the step's name and the step; gives what runs in its place."""
+StepWrapper = Callable[[Operation, PlacedStep], Run]
+"""Takes the operation and a placed step; gives what runs in its place."""
 
 
 def assemble(
@@ -44,6 +44,7 @@ def assemble(
     for plugin, placement in ordered:
         if placement.how in {"replace", "remove"}:
             draft.take_over(plugin, placement)
+    draft.append([(plugin, placement) for plugin, placement in ordered if placement.how == "last"])
     draft.insert([(plugin, placement) for plugin, placement in ordered if placement.how in {"before", "after"}])
     steps = draft.in_order()
     _check_slots(operation, steps)
@@ -56,6 +57,7 @@ class _Draft:
     def __init__(self, operation: Operation, origin: str) -> None:
         self._operation = operation
         self._spine = [step.name for step in operation.steps]
+        self._tail: list[str] = []
         self._placed: dict[str, PlacedStep] = {}
         self._changed_by: dict[str, str] = {}
         self._removed: set[str] = set()
@@ -78,6 +80,13 @@ class _Draft:
             origin = self._placed.pop(target).origin
             self._add(target, placement.step, plugin, f"replaces {origin}'s {target}")
 
+    def append(self, contributions: Sequence[tuple[str, Placement]]) -> None:
+        """Puts these steps after the operation's own; whatever hangs on the operation's own stands before them."""
+        for plugin, placement in contributions:
+            if placement.step is not None:
+                self._add(placement.step.name, placement.step, plugin, "last")
+                self._tail.append(placement.step.name)
+
     def insert(self, contributions: Sequence[tuple[str, Placement]]) -> None:
         """Hangs each step to the first of its anchors that is there."""
         for plugin, placement in contributions:
@@ -99,7 +108,7 @@ class _Draft:
             ConfigurationError: some hang only on each other.
         """
         names: list[str] = []
-        for name in self._spine:
+        for name in [*self._spine, *self._tail]:
             self._walk(name, names)
         lost = [step for name, step in self._placed.items() if name not in names]
         if lost:
@@ -161,7 +170,6 @@ def _restart(operation: Operation, steps: Sequence[PlacedStep]) -> int | None:
 
 
 def _wrapped(operation: Operation, step: PlacedStep, wrappers: Sequence[StepWrapper]) -> PlacedStep:
-    run = step.run
     for wrap in reversed(wrappers):
-        run = wrap(operation, step.name, run)
-    return dataclasses.replace(step, run=run)
+        step = dataclasses.replace(step, run=wrap(operation, step))
+    return step

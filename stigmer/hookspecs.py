@@ -34,7 +34,7 @@ def register_operations() -> Iterable[Operation]:  # type: ignore[empty-body]
 
 @hookspec
 def contribute_steps(op: Operation) -> Iterable[Placement]:  # type: ignore[empty-body]
-    """Gives the steps that this plugin adds to ``op``: ``before``, ``after``, ``replace`` or ``remove``."""
+    """Gives the steps that this plugin adds to ``op``: ``before``, ``after``, ``replace``, ``remove`` or ``last``."""
 
 
 @hookspec
@@ -43,8 +43,8 @@ def wrap_operation(op: Operation, call_next: Handle, settings: Settings) -> Hand
 
 
 @hookspec
-def wrap_step(op: Operation, step: str, call_next: Run, settings: Settings) -> Run | None:
-    """Gives what runs in place of one step of ``op``, or None to leave it as it is."""
+def wrap_step(op: Operation, step: str, origin: str, call_next: Run, settings: Settings) -> Run | None:
+    """Gives what runs in place of one step of ``op``, which the plugin ``origin`` brought, or None to leave it as it is."""
 
 
 @hookspec
@@ -64,7 +64,10 @@ def startup(app: Any) -> Awaitable[None] | None:
 
 @hookspec
 def shutdown(app: Any) -> Awaitable[None] | None:
-    """Stops what ``startup`` started; awaited after the last call, before the store closes."""
+    """Stops what ``startup`` started; awaited after the last call, before the store closes.
+
+    Also called when the start failed, so ``startup`` may not have been, or not have come to its end.
+    """
 
 
 @hookspec

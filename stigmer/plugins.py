@@ -10,11 +10,11 @@ from typing import Any
 import pluggy
 
 from stigmer import hookspecs
-from stigmer.assembly import Contribution, assemble
+from stigmer.assembly import Contribution, StepWrapper, assemble
 from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import Authenticator
 from stigmer.operation import Operation
-from stigmer.pipeline import Handle, Pipeline, Run
+from stigmer.pipeline import Handle, Pipeline, PlacedStep, Run
 from stigmer.settings import Settings
 from stigmer.step import Placement
 
@@ -99,7 +99,7 @@ class Plugins:
 
     def wrap(self, operation: Operation, handle: Handle, settings: Settings) -> Handle:
         """``handle`` with everything that plugins put around the operation; the first plugin by name is outermost."""
-        for _, implementation in reversed(list(self._implementations("wrap_operation"))):
+        for _, implementation in reversed(list(self.implementations("wrap_operation"))):
             handle = implementation(op=operation, call_next=handle, settings=settings) or handle
         return handle
 
@@ -118,6 +118,13 @@ class Plugins:
     def ask(self, hook: str, **arguments: Any) -> list[Any]:
         """What the plugins give for ``hook``, in the order of their names; those that give None are left out."""
         return [result for _, result in self._ask(hook, **arguments)]
+
+    def implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
+        """(plugin, implementation) of ``hook``, by plugin name. An implementation is called with the hook's arguments."""
+        for found in sorted(getattr(self._manager.hook, hook).get_hookimpls(), key=lambda impl: impl.plugin_name):
+            if found.wrapper or found.hookwrapper:
+                raise ConfigurationError(f"plugin {found.plugin_name!r}: {hook} takes no hook wrappers")
+            yield found.plugin_name, _Implementation(found)
 
     def describe(self) -> list[PluginInfo]:
         """All plugins that are built in or installed, by name."""
@@ -140,28 +147,24 @@ class Plugins:
                 contributions.append(Contribution(plugin, placement))
         return contributions
 
-    def _step_wrapper(self, settings: Settings) -> Any:
-        implementations = list(self._implementations("wrap_step"))
+    def _step_wrapper(self, settings: Settings) -> StepWrapper:
+        implementations = list(self.implementations("wrap_step"))
 
-        def wrap(operation: Operation, step: str, run: Run) -> Run:
+        def wrap(operation: Operation, step: PlacedStep) -> Run:
+            run = step.run
             for _, implementation in reversed(implementations):
-                run = implementation(op=operation, step=step, call_next=run, settings=settings) or run
+                wrapped = implementation(op=operation, step=step.name, origin=step.origin, call_next=run, settings=settings)
+                run = wrapped or run
             return run
 
         return wrap
 
     def _ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """(plugin, result) of each implementation, by plugin name: pluggy's own order depends on registration."""
-        for plugin, implementation in self._implementations(hook):
+        for plugin, implementation in self.implementations(hook):
             result = implementation(**arguments)
             if result is not None:
                 yield plugin, result
-
-    def _implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
-        for found in sorted(getattr(self._manager.hook, hook).get_hookimpls(), key=lambda impl: impl.plugin_name):
-            if found.wrapper or found.hookwrapper:
-                raise ConfigurationError(f"plugin {found.plugin_name!r}: {hook} takes no hook wrappers")
-            yield found.plugin_name, _Implementation(found)
 
 
 class _Implementation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 import platformdirs
 from pydantic import Field, field_validator
@@ -14,7 +15,7 @@ _HIGHEST_PORT = 65535
 
 
 def _default_store() -> str:
-    return f"sqlite:///{Path(platformdirs.user_data_dir('stigmer')) / 'stigmer.db'}"
+    return f"sqlite:///{quote(str(Path(platformdirs.user_data_dir('stigmer')) / 'stigmer.db'))}"
 
 
 class Settings(BaseSettings):

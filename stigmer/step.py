@@ -54,7 +54,7 @@ def provides(step: Step) -> frozenset[Slot[Any]]:
 class Placement:
     """Where a plugin wants a step. Of ``anchors`` the first one that the pipeline has counts; ``step`` is None to remove."""
 
-    how: Literal["before", "after", "replace", "remove"]
+    how: Literal["before", "after", "replace", "remove", "last"]
     anchors: tuple[str, ...]
     step: Step | None
 
@@ -77,6 +77,11 @@ def replace(anchor: str, step: Step) -> Placement:
 def remove(anchor: str) -> Placement:
     """Takes one of the operation's own steps out."""
     return Placement("remove", (anchor,), None)
+
+
+def last(step: Step) -> Placement:
+    """After everything else; of several plugins' last steps, in the order of their names."""
+    return Placement("last", (), step)
 
 
 def _placement(how: Literal["before", "after", "replace"], anchors_and_step: tuple[str | Step, ...]) -> Placement:

@@ -53,7 +53,7 @@ def sqlite_path(url: str) -> Path:
     """
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
-    if parts.netloc or not parts.path.startswith("/"):
+    if not url[len("sqlite:") :].startswith("///"):
         raise ConfigurationError(f"store {url!r}: write sqlite:////absolute/path.db or sqlite:///relative.db")
     if not path or path.endswith("/") or "\0" in path:
         raise ConfigurationError(f"store {url!r}: it names no file")

@@ -108,6 +108,26 @@ async def test_plugins_are_started_and_stopped_with_the_server():
     assert log[2:] == ["shutdown", "async shutdown"]
 
 
+async def test_a_start_that_fails_is_cleaned_up():
+    """When a plugin cannot start, all are told to shut down, also if one of them fails at that, and nothing is left open."""
+    log = []
+
+    def fail():
+        raise ConfigurationError("no bus")
+
+    def stumble():
+        raise OSError("cannot stop")
+
+    plugins = {
+        "a": plugin(startup=lambda: log.append("a up"), shutdown=stumble),
+        "b": plugin(startup=fail, shutdown=lambda: log.append("b down")),
+        "c": plugin(startup=lambda: log.append("c up"), shutdown=lambda: log.append("c down")),
+    }
+    with pytest.raises(ConfigurationError, match="no bus"):
+        await App.start(settings(), plugins)
+    assert log == ["a up", "b down", "c down"]
+
+
 async def test_the_authenticator_decides_who_calls():
     """The caller of a call is who the authenticator says."""
     who = plugin(contribute_steps=placing(WhoAmI()), authenticator=identify(Caller("alice")))

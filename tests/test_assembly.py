@@ -3,7 +3,7 @@
 import pytest
 import random_plugins
 
-from stigmer import ConfigurationError, Placement, after, before, remove, replace
+from stigmer import ConfigurationError, Placement, after, before, last, remove, replace
 from stigmer.assembly import Contribution, assemble
 from stigmer.context import RESPONSE, Slot
 from stigmer.pipeline import Pipeline
@@ -69,6 +69,18 @@ def test_several_at_one_anchor_stand_in_order_of_plugin_names():
     assert names(pipeline)[-4:] == ["Persist", "A2", "A1", "Z"]
 
 
+def test_last_steps_stand_after_everything_else():
+    """A last step stands behind all others, several in the order of their plugins' names, and others can hang on it."""
+    pipeline = put_together(
+        ("z", last(Noop("ZLast"))),
+        ("a", last(Noop("ALast"))),
+        ("x", after("Persist", Noop("X"))),
+        ("b", before("ZLast", Noop("B"))),
+    )
+    assert names(pipeline)[-5:] == ["Persist", "X", "ALast", "B", "ZLast"]
+    assert pipeline.steps[-1].why == "last"
+
+
 def test_replace_keeps_the_name_and_takes_over_the_place():
     """A replaced step's place keeps its name, so that other plugins' anchors still hold."""
     provided = next(step for step in CREATE.steps if step.name == "Persist").provides
@@ -88,9 +100,9 @@ def test_wrappers_go_around_every_step_the_first_one_outermost():
     seen = []
 
     def wrapper(tag):
-        def wrap(operation, step, run):
-            seen.append((tag, operation.name, step))
-            return run
+        def wrap(operation, step):
+            seen.append((tag, operation.name, step.name))
+            return step.run
 
         return wrap
 

@@ -147,13 +147,13 @@ async def test_operation_wrappers_nest_by_plugin_name():
 
 
 async def test_step_wrappers_nest_by_plugin_name():
-    """The same holds for wrappers of steps, which see the operation and the step's name."""
+    """The same holds for wrappers of steps, which see the operation, the step and who brought it."""
     log = []
 
     def wrapping(tag):
-        def wrap_step(op, step, call_next):
+        def wrap_step(op, step, origin, call_next):
             async def run(ctx):
-                log.append((tag, op.name, step))
+                log.append((tag, op.name, step, origin))
                 await call_next(ctx)
 
             return run
@@ -165,4 +165,4 @@ async def test_step_wrappers_nest_by_plugin_name():
     step = loaded.pipelines(SETTINGS)["session.create"].steps[0]
     with pytest.raises(AttributeError):
         await step.run(None)
-    assert log == [("a", "session.create", "ValidateProto"), ("b", "session.create", "ValidateProto")]
+    assert log == [("a", "session.create", "ValidateProto", "own"), ("b", "session.create", "ValidateProto", "own")]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import signal
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -12,11 +14,11 @@ from urllib.parse import urlsplit
 
 import typer
 from pydantic.fields import FieldInfo
-from rich.console import Console
 
 from stigmer.app import App
 from stigmer.cli.configuration import refusals, settings
 from stigmer.cli.text import visible
+from stigmer.observe import configure_logging
 from stigmer.settings import Settings
 
 cli = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -31,6 +33,7 @@ def serve(**flags: Any) -> None:
     answered. Exit code 78: a setting, a plugin, the address or the store file is refused.
     """
     wanted = settings(**flags)
+    configure_logging(wanted)
     with refusals(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(wanted))
 
@@ -44,16 +47,19 @@ async def _serve(wanted: Settings) -> None:
         f"stigmer {version('stigmer')}: store {_without_password(wanted.store)}, plugins {', '.join(wanted.plugins) or 'none'}"
     )
     app = await App.start(wanted)
-    _say(f"stigmer is serving on {app.address}")
-    await stop.wait()
-    _say(f"stigmer is stopping: calls in flight have {wanted.drain_seconds:g} s to finish")
-    await app.stop()
+    try:
+        _say(f"stigmer is serving on {app.address}")
+        await stop.wait()
+        _say(f"stigmer is stopping: calls in flight have {wanted.drain_seconds:g} s to finish")
+    finally:
+        await app.stop()
     _say("stigmer has stopped")
 
 
 def _say(line: str) -> None:
-    """Prints progress, each message on a line of its own however narrow the terminal, so that scripts can wait for one."""
-    Console(stderr=True).print(visible(line), soft_wrap=True, markup=False, highlight=False, emoji=False)
+    """Prints progress on a line of its own. That nobody reads any more is no reason to stop serving."""
+    with contextlib.suppress(OSError):
+        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - rich would end the process when the pipe is gone
 
 
 def _without_password(url: str) -> str:

@@ -53,14 +53,14 @@ class Observe:
         return None if handle is call_next else handle
 
     @hookimpl
-    def wrap_step(self, op: Operation, step: str, call_next: Run, settings: Settings) -> Run | None:
+    def wrap_step(self, op: Operation, step: str, origin: str, call_next: Run, settings: Settings) -> Run | None:
         """Puts a duration and a span around a step; the log has no lines of steps."""
         self._prepare(settings)
         run = call_next
         if self._metrics is not None:
             run = self._metrics.around_step(op, step, run)
         if self._spans is not None:
-            run = self._spans.around_step(op, step, run)
+            run = self._spans.around_step(op, step, origin, run)
         return None if run is call_next else run
 
     @hookimpl

@@ -81,9 +81,9 @@ class Spans:
 
         return handle
 
-    def around_step(self, op: Operation, step: str, call_next: Run) -> Run:
+    def around_step(self, op: Operation, step: str, origin: str, call_next: Run) -> Run:
         """``call_next`` within a span, if the operation's span is to be sent at all."""
-        attributes = {"stigmer.operation": op.name, "stigmer.step": step}
+        attributes = {"stigmer.operation": op.name, "stigmer.step": step, "stigmer.plugin": origin}
 
         async def run(ctx: RequestContext) -> None:
             if not trace.get_current_span().is_recording():

@@ -5,37 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stigmer import Operation, Payload, Placement, RequestContext, after, hookimpl
-from stigmer.pipeline import Handle
+from stigmer import Operation, Placement, after, hookimpl, last
 from stigmer_transform.mask import Mask
 from stigmer_transform.rules import check_operations, load_rules
-from stigmer_transform.steps import HIDDEN, KeepHidden, TransformResponse
+from stigmer_transform.steps import KeepHidden, TransformResponse
 
 _BUILDERS = ("BuildUpdateState", "BuildApplyState")
 
 
 @hookimpl
 def contribute_steps(op: Operation) -> Iterator[Placement]:
-    """Hides at the end, after whatever else answers; keeps what is hidden right after the new state is built."""
+    """Hides last, after whatever else answers; keeps what is hidden right after the new state is built."""
     mask = Mask.of(op, load_rules())
     if mask is not None:
-        yield after("Publish", "CleanupIamPolicies", op.steps[-1].name, TransformResponse(mask))
+        yield last(TransformResponse(mask))
         if any(step.name in _BUILDERS for step in op.steps):
             yield after(*_BUILDERS, KeepHidden(mask))
-
-
-@hookimpl
-def wrap_operation(op: Operation, call_next: Handle) -> Handle | None:
-    """Makes sure that TransformResponse had the last word, wherever other plugins' steps stand."""
-    mask = Mask.of(op, load_rules())
-    if mask is None:
-        return None
-
-    async def handle(ctx: RequestContext) -> Payload[Any]:
-        answer = await call_next(ctx)
-        return answer if ctx.get(HIDDEN) is answer else mask.hide(answer, ctx.caller)
-
-    return handle
 
 
 @hookimpl

@@ -5,13 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from stigmer import RESPONSE, Payload, RequestContext, Slot
+from stigmer import RESPONSE, Payload, RequestContext
 from stigmer.steps import EXISTING, STATE
 from stigmer.unknown import same
 from stigmer_transform.mask import Mask
-
-HIDDEN: Slot[Payload[Any]] = Slot("transform.hidden")
-"""The answer from which everything is gone that the caller may not see."""
 
 
 class TransformResponse:
@@ -22,14 +19,14 @@ class TransformResponse:
 
     name = "TransformResponse"
     requires = frozenset({RESPONSE})
-    provides = frozenset({RESPONSE, HIDDEN})
+    provides = frozenset({RESPONSE})
 
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
 
     async def __call__(self, ctx: RequestContext) -> None:
         """Puts a new payload into RESPONSE, or leaves the one that is there when nothing is hidden from the caller."""
-        ctx[RESPONSE] = ctx[HIDDEN] = self._mask.hide(ctx[RESPONSE], ctx.caller)
+        ctx[RESPONSE] = self._mask.hide(ctx[RESPONSE], ctx.caller)
 
 
 class KeepHidden:

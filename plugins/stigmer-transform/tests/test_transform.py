@@ -132,10 +132,10 @@ class _Late:
 
 
 async def test_masks_what_later_steps_answer(server):
-    """A step that another plugin puts after TransformResponse cannot uncover anything."""
+    """A step that another plugin puts at the end still stands before TransformResponse: it cannot uncover anything."""
     async with server(zzz=_Late()) as call:
         id_ = await call.create()
-        assert [step.name for step in call.pipelines["session.get"].steps][-2:] == ["TransformResponse", "Late"]
+        assert [step.name for step in call.pipelines["session.get"].steps][-2:] == ["Late", "TransformResponse"]
         spec = (await call("session.get", f'{{"value": "{id_}"}}')).spec
         assert (spec.subject, spec.sandbox_id) == ("late", "")
 

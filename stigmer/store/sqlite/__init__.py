@@ -88,8 +88,9 @@ class SqliteStore:
         self._secret = secret
         self._lock = lock
         self._connections = connections
-        self._checkpoints = Checkpoints(checkpointing)
-        self._writer = Writer(writing, lock, self._checkpoints.committed)
+        self._writer = Writer(writing, lock)
+        self._checkpoints = Checkpoints(checkpointing, self._writer.restart_log)
+        self._writer.committed = self._checkpoints.committed
         self._readers = Readers(reading)
         self._alone: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None

@@ -19,7 +19,8 @@ _NO_LIMIT = 2**31
 
 
 def check(connection: sqlite3.Connection, tables: Sequence[Table]) -> Sequence[str]:
-    """What is wrong, one line each."""
+    """What is wrong, one line each. Lines quote ids, and nothing else of what is stored."""
+    connection.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is for the checksums to find
     return [line for found in (_integrity(connection), *(_table(connection, table) for table in tables)) for line in found]
 
 

@@ -34,6 +34,11 @@ def appearing(path: Path) -> Iterator[Path]:
         _remove(draft)
 
 
+def sweep(path: Path) -> None:
+    """Removes what a process left behind that was killed while it made ``path``."""
+    _remove(beside(path, "-new"))
+
+
 def side_files(path: Path) -> list[Path]:
     """Those of the files that SQLite keeps beside ``path`` that exist."""
     return [file for suffix in _SIDE_FILES if os.path.lexists(file := beside(path, suffix))]

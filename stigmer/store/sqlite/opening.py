@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stigmer.errors import ConfigurationError
 from stigmer.store.sqlite.connection import BUSY_SECONDS, OPTIONS, prepare, uri
-from stigmer.store.sqlite.files import appearing, beside, side_files
+from stigmer.store.sqlite.files import appearing, beside, side_files, sweep
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, add_kinds, make_secret, migrate, read_secret, version
 from stigmer.store.sqlite.table import Table
@@ -43,7 +43,9 @@ def make_ready(path: Path, tables: Sequence[Table]) -> tuple[Path, bytes, FileLo
 
 
 def _make_ready(path: Path, tables: Sequence[Table]) -> bytes:
-    if not _examine_file(path):
+    if _examine_file(path):
+        sweep(path)
+    else:
         _create(path)
     _examine_content(path)
     with contextlib.closing(_open(path, "rw")) as connection:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
+from stigmer.store.sqlite.checkpoints import restart_log
 from stigmer.store.sqlite.connection import BUSY_SECONDS, submit
 from stigmer.store.sqlite.faults import busy, translated
 from stigmer.store.sqlite.lock import FileLock
@@ -33,15 +34,19 @@ class Writer:
     """Runs writes, many in one transaction, each as if it were alone.
 
     A request is answered after COMMIT and not before. Until its transaction begins it can be cancelled.
+
+    Attributes:
+        committed: called in the event loop after each transaction.
     """
 
-    def __init__(self, connection: aiosqlite.Connection, lock: FileLock, committed: Callable[[], None]) -> None:
-        """Takes the only connection that writes; calls ``committed`` in the event loop after each COMMIT."""
+    def __init__(self, connection: aiosqlite.Connection, lock: FileLock) -> None:
+        """Takes the only connection that writes, and the lock that keeps other processes' writers out."""
         self._connection = connection
         self._lock = lock
-        self._committed = committed
+        self.committed: Callable[[], None] = lambda: None
         self._waiting: deque[_Request] = deque()
         self._pump: asyncio.Task[None] | None = None
+        self._restart_log = False
 
     async def write(self, work: Callable[[sqlite3.Connection], T], size: int = 0) -> T:
         """Runs ``work`` in a transaction and gives its result once that is durable; ``size`` is in bytes, roughly.
@@ -56,6 +61,10 @@ class Writer:
         if self._pump is None:
             self._pump = asyncio.create_task(self._run())
         return await outcome(promise)
+
+    def restart_log(self) -> None:
+        """Sees to it that the write-ahead log begins again after the next transaction, when nobody else can write."""
+        self._restart_log = True
 
     async def finish(self) -> None:
         """Waits until nothing is waiting or under way."""
@@ -97,11 +106,16 @@ class Writer:
     async def _commit(self, batch: Sequence[_Request]) -> None:
         """The thread itself sends for the answers: they come even if this task is cancelled meanwhile."""
         loop = asyncio.get_running_loop()
-        await submit(self._connection, _carry_out, batch, self._lock, loop, self._answer)
+
+        def answer(results: Sequence[Any]) -> None:
+            loop.call_soon_threadsafe(self._answer, batch, results)
+
+        restart, self._restart_log = self._restart_log, False
+        await submit(self._connection, _carry_out, batch, self._lock, restart, answer)
 
     def _answer(self, batch: Sequence[_Request], results: Sequence[Any]) -> None:
         settle(zip((request.promise for request in batch), results, strict=True))
-        self._committed()
+        self.committed()
 
 
 def _acquire(_: sqlite3.Connection, lock: FileLock) -> bool:
@@ -112,16 +126,18 @@ def _carry_out(
     connection: sqlite3.Connection,
     batch: Sequence[_Request],
     lock: FileLock,
-    loop: asyncio.AbstractEventLoop,
-    answer: Callable[[Sequence[_Request], Sequence[Any]], None],
+    restart: bool,
+    answer: Callable[[Sequence[Any]], None],
 ) -> None:
     """Runs in the connection's thread."""
     try:
         results = commit_together(connection, [request.work for request in batch]) if batch else []
+        if restart:
+            restart_log(connection)
     finally:
         with contextlib.suppress(OSError):
             lock.release()
-    loop.call_soon_threadsafe(answer, batch, results)
+    answer(results)
 
 
 def commit_together(connection: sqlite3.Connection, works: Sequence[Work]) -> Sequence[Any]:
