@@ -30,9 +30,12 @@ def make_ready(path: Path, tables: Sequence[Table]) -> tuple[Path, bytes, FileLo
     """
     with _worded(path):
         path = path.resolve()
-        if not _examine_file(path):
+        there = _examine_file(path)
+        if not there:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_writable(path)
+        if there:
+            _examine_content(path)  # this takes long, so it is done before others are kept out
         lock = FileLock(beside(path, "-lock"))
         try:
             with lock.held(_START_SECONDS):
@@ -47,7 +50,6 @@ def _make_ready(path: Path, tables: Sequence[Table]) -> bytes:
         sweep(path)
     else:
         _create(path)
-    _examine_content(path)
     with contextlib.closing(_open(path, "rw")) as connection:
         if connection.execute("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:
             raise ConfigurationError("its file system cannot share memory, which SQLite's write-ahead log needs")
@@ -106,13 +108,7 @@ def _examine_content(path: Path) -> None:
     """
     with contextlib.closing(_open(path, "ro" if side_files(path) else "rw", query_only=True)) as connection:
         _check_version(version(connection))
-        try:
-            found = connection.execute("PRAGMA quick_check(1)").fetchall()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            found = []
-        if found != [("ok",)]:
+        if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise ConfigurationError("it is damaged; restore a backup")
         read_secret(connection)
 
