@@ -64,6 +64,7 @@ def _client(out: Path, image: Path) -> None:
                 *(file.name for file in kept),
             ],
             check=True,
+            cwd=HERE.parent,  # the plugin formats with ruff, as this project does
         )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpclib.const import Cardinality, Handler, Status
@@ -20,6 +21,9 @@ from stigmer.operation import Operation
 from stigmer.payload import Payload
 from stigmer.pipeline import Handle
 from stigmer.transport import receive_unary
+
+DETAIL_FILES = (duration_pb2.DESCRIPTOR.serialized_pb, error_details_pb2.DESCRIPTOR.serialized_pb)
+"""The files that reflection needs for clients to show the details of errors, each after what it imports."""
 
 _MAX_REQUEST_ID = 128
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("stigmer.testing.store", "stigmer.testing.store_pages", "stigmer.testing.step")
+
 INSTALL = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
 

@@ -32,13 +32,13 @@ def test_asked(hook, server):
 async def test_no_hook_runs_on_the_request_path(monkeypatch):
     """Once the server listens, a call asks no plugin manager."""
     asked = []
-    original = Plugins._implementations
+    original = Plugins.implementations
 
     def counted(self, hook):
         asked.append(hook)
         return original(self, hook)
 
-    monkeypatch.setattr(Plugins, "_implementations", counted)
+    monkeypatch.setattr(Plugins, "implementations", counted)
     async with serving() as app, SessionClient(app.address) as client:
         at_start = len(asked)
         await client.list()

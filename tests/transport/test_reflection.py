@@ -48,6 +48,14 @@ async def test_a_symbol_gives_its_file_with_its_options(ask):
     assert file.service[0].options.ByteSize() > 0
 
 
+async def test_the_details_of_errors_are_described(ask):
+    """Clients such as grpcurl can show the details that come with a status."""
+    async with serving() as app:
+        answer = await ask(app.address, file_containing_symbol="google.rpc.BadRequest")
+    file = FileDescriptorProto.FromString(answer.file_descriptor_response.file_descriptor_proto[0])
+    assert file.name == "google/rpc/error_details.proto"
+
+
 async def test_what_is_not_there_is_not_found(ask):
     """An unknown file and an unknown symbol are answered as such."""
     async with serving() as app:

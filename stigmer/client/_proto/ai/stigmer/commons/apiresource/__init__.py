@@ -96,24 +96,18 @@ class ApiResourceAudit(betterproto2.Message):
     Who touched the two halves of a resource, and when.
     """
 
-    spec_audit: "ApiResourceAuditInfo | None" = betterproto2.field(
-        1, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    spec_audit: "ApiResourceAuditInfo | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
     Of what people wrote: metadata and spec.
     """
 
-    status_audit: "ApiResourceAuditInfo | None" = betterproto2.field(
-        2, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    status_audit: "ApiResourceAuditInfo | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
     """
     Of what the platform wrote: status.
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceAudit", ApiResourceAudit
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceAudit", ApiResourceAudit)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -137,9 +131,7 @@ class ApiResourceAuditActor(betterproto2.Message):
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceAuditActor", ApiResourceAuditActor
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceAuditActor", ApiResourceAuditActor)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -148,26 +140,16 @@ class ApiResourceAuditInfo(betterproto2.Message):
     First and latest touch.
     """
 
-    created_by: "ApiResourceAuditActor | None" = betterproto2.field(
-        1, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    created_by: "ApiResourceAuditActor | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
 
     created_at: "datetime.datetime | None" = betterproto2.field(
-        2,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: ____google__protobuf__.Timestamp,
-        optional=True,
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: ____google__protobuf__.Timestamp, optional=True
     )
 
-    updated_by: "ApiResourceAuditActor | None" = betterproto2.field(
-        3, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    updated_by: "ApiResourceAuditActor | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
 
     updated_at: "datetime.datetime | None" = betterproto2.field(
-        4,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: ____google__protobuf__.Timestamp,
-        optional=True,
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ____google__protobuf__.Timestamp, optional=True
     )
 
     event: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -178,9 +160,7 @@ class ApiResourceAuditInfo(betterproto2.Message):
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceAuditInfo", ApiResourceAuditInfo
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceAuditInfo", ApiResourceAuditInfo)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -189,14 +169,10 @@ class ApiResourceAuditStatus(betterproto2.Message):
     The part of a resource that only the server writes.
     """
 
-    audit: "ApiResourceAudit | None" = betterproto2.field(
-        99, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    audit: "ApiResourceAudit | None" = betterproto2.field(99, betterproto2.TYPE_MESSAGE, optional=True)
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceAuditStatus", ApiResourceAuditStatus
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceAuditStatus", ApiResourceAuditStatus)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -209,8 +185,8 @@ class ApiResourceDeleteInput(betterproto2.Message):
         1, betterproto2.TYPE_STRING
     )
 
-    version_message: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        2, betterproto2.TYPE_STRING
+    version_message: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = (
+        betterproto2.field(2, betterproto2.TYPE_STRING)
     )
     """
     Why it is deleted.
@@ -222,9 +198,7 @@ class ApiResourceDeleteInput(betterproto2.Message):
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceDeleteInput", ApiResourceDeleteInput
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceDeleteInput", ApiResourceDeleteInput)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -238,9 +212,7 @@ class ApiResourceId(betterproto2.Message):
     )
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceId", ApiResourceId
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceId", ApiResourceId)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -282,22 +254,14 @@ class ApiResourceMetadata(betterproto2.Message):
     )
 
     labels: "dict[str, str]" = betterproto2.field(
-        6,
-        betterproto2.TYPE_MAP,
-        map_meta=betterproto2.map_meta(
-            betterproto2.TYPE_STRING, betterproto2.TYPE_STRING
-        ),
+        6, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
     )
     """
     For programs to select by.
     """
 
     annotations: "dict[str, str]" = betterproto2.field(
-        7,
-        betterproto2.TYPE_MAP,
-        map_meta=betterproto2.map_meta(
-            betterproto2.TYPE_STRING, betterproto2.TYPE_STRING
-        ),
+        7, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
     )
     """
     For programs to leave notes in.
@@ -310,14 +274,10 @@ class ApiResourceMetadata(betterproto2.Message):
     For people to select by.
     """
 
-    version: "ApiResourceMetadataVersion | None" = betterproto2.field(
-        9, betterproto2.TYPE_MESSAGE, optional=True
-    )
+    version: "ApiResourceMetadataVersion | None" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, optional=True)
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceMetadata", ApiResourceMetadata
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceMetadata", ApiResourceMetadata)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -337,15 +297,13 @@ class ApiResourceMetadataVersion(betterproto2.Message):
     Why it was changed.
     """
 
-    previous_version_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        3, betterproto2.TYPE_STRING
+    previous_version_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = (
+        betterproto2.field(3, betterproto2.TYPE_STRING)
     )
 
 
 default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource",
-    "ApiResourceMetadataVersion",
-    ApiResourceMetadataVersion,
+    "ai.stigmer.commons.apiresource", "ApiResourceMetadataVersion", ApiResourceMetadataVersion
 )
 
 
@@ -367,9 +325,7 @@ class ApiResourceReference(betterproto2.Message):
     """
 
     kind: "apiresourcekind.ApiResourceKind" = betterproto2.field(
-        3,
-        betterproto2.TYPE_ENUM,
-        default_factory=lambda: apiresourcekind.ApiResourceKind(0),
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: apiresourcekind.ApiResourceKind(0)
     )
 
     slug: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -384,9 +340,7 @@ class ApiResourceReference(betterproto2.Message):
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource", "ApiResourceReference", ApiResourceReference
-)
+default_message_pool.register_message("ai.stigmer.commons.apiresource", "ApiResourceReference", ApiResourceReference)
 
 
 from .....google import protobuf as ____google__protobuf__

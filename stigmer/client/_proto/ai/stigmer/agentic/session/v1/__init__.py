@@ -44,9 +44,7 @@ class AgentId(betterproto2.Message):
     )
 
 
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1", "AgentId", AgentId
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "AgentId", AgentId)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -62,9 +60,7 @@ class ListSessionsByAgentRequest(betterproto2.Message):
     Compared with `spec.agent_instance_id`.
     """
 
-    page_size: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = (
-        betterproto2.field(2, betterproto2.TYPE_INT32)
-    )
+    page_size: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = betterproto2.field(2, betterproto2.TYPE_INT32)
     """
     At most this many entries; 0 stands for 100, anything above 1,000 for 1,000.
     """
@@ -77,11 +73,7 @@ class ListSessionsByAgentRequest(betterproto2.Message):
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1",
-    "ListSessionsByAgentRequest",
-    ListSessionsByAgentRequest,
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "ListSessionsByAgentRequest", ListSessionsByAgentRequest)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -90,9 +82,7 @@ class ListSessionsRequest(betterproto2.Message):
     Selects sessions, a page at a time.
     """
 
-    page_size: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = (
-        betterproto2.field(1, betterproto2.TYPE_INT32)
-    )
+    page_size: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = betterproto2.field(1, betterproto2.TYPE_INT32)
     """
     At most this many entries; 0 stands for 100, anything above 1,000 for 1,000.
     """
@@ -112,9 +102,7 @@ class ListSessionsRequest(betterproto2.Message):
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1", "ListSessionsRequest", ListSessionsRequest
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "ListSessionsRequest", ListSessionsRequest)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -137,22 +125,18 @@ class Session(betterproto2.Message):
     Empty stands for the one right value.
     """
 
-    metadata: "___commons__apiresource__.ApiResourceMetadata | None" = (
-        betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
+    metadata: "___commons__apiresource__.ApiResourceMetadata | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, optional=True
     )
 
-    spec: "SessionSpec | None" = betterproto2.field(
-        4, betterproto2.TYPE_MESSAGE, optional=True
+    spec: "SessionSpec | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
+
+    status: "___commons__apiresource__.ApiResourceAuditStatus | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, optional=True
     )
 
-    status: "___commons__apiresource__.ApiResourceAuditStatus | None" = (
-        betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
-    )
 
-
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1", "Session", Session
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "Session", Session)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -166,9 +150,7 @@ class SessionId(betterproto2.Message):
     )
 
 
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1", "SessionId", SessionId
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "SessionId", SessionId)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -177,35 +159,31 @@ class SessionList(betterproto2.Message):
     One page of sessions, in order of creation.
     """
 
-    total_pages: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = (
-        betterproto2.field(1, betterproto2.TYPE_INT32)
+    total_pages: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = betterproto2.field(
+        1, betterproto2.TYPE_INT32
     )
     """
     How many pages of this size the whole selection fills.
     """
 
-    entries: "list[Session]" = betterproto2.field(
-        2, betterproto2.TYPE_MESSAGE, repeated=True
-    )
+    entries: "list[Session]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
 
-    next_page_token: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        3, betterproto2.TYPE_STRING
+    next_page_token: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = (
+        betterproto2.field(3, betterproto2.TYPE_STRING)
     )
     """
     Fetches the page after this one; empty on the last page.
     """
 
-    total_count: "typing.Annotated[int, pydantic.Field(ge=-2**63, le=2**63 - 1)]" = (
-        betterproto2.field(4, betterproto2.TYPE_INT64)
+    total_count: "typing.Annotated[int, pydantic.Field(ge=-2**63, le=2**63 - 1)]" = betterproto2.field(
+        4, betterproto2.TYPE_INT64
     )
     """
     How many sessions the whole selection holds.
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1", "SessionList", SessionList
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "SessionList", SessionList)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -214,8 +192,8 @@ class SessionSpec(betterproto2.Message):
     What a session is about and where it runs.
     """
 
-    agent_instance_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        1, betterproto2.TYPE_STRING
+    agent_instance_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = (
+        betterproto2.field(1, betterproto2.TYPE_STRING)
     )
     """
     The agent instance that the conversation is with.
@@ -243,20 +221,14 @@ class SessionSpec(betterproto2.Message):
     """
 
     metadata: "dict[str, str]" = betterproto2.field(
-        5,
-        betterproto2.TYPE_MAP,
-        map_meta=betterproto2.map_meta(
-            betterproto2.TYPE_STRING, betterproto2.TYPE_STRING
-        ),
+        5, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
     )
     """
     Whatever the client wants to keep with it.
     """
 
 
-default_message_pool.register_message(
-    "ai.stigmer.agentic.session.v1", "SessionSpec", SessionSpec
-)
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "SessionSpec", SessionSpec)
 
 
 class SessionCommandControllerStub(betterproto2_grpclib.ServiceStub):

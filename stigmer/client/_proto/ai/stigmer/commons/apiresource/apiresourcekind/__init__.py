@@ -135,8 +135,8 @@ class ApiResourceGroupMeta(betterproto2.Message):
     First half of the `api_version` of each kind in the group.
     """
 
-    display_name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        2, betterproto2.TYPE_STRING
+    display_name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = (
+        betterproto2.field(2, betterproto2.TYPE_STRING)
     )
     """
     What people read.
@@ -144,9 +144,7 @@ class ApiResourceGroupMeta(betterproto2.Message):
 
 
 default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource.apiresourcekind",
-    "ApiResourceGroupMeta",
-    ApiResourceGroupMeta,
+    "ai.stigmer.commons.apiresource.apiresourcekind", "ApiResourceGroupMeta", ApiResourceGroupMeta
 )
 
 
@@ -156,13 +154,9 @@ class ApiResourceKindMeta(betterproto2.Message):
     What is known about a kind beside its number.
     """
 
-    group: "ApiResourceGroup" = betterproto2.field(
-        1, betterproto2.TYPE_ENUM, default_factory=lambda: ApiResourceGroup(0)
-    )
+    group: "ApiResourceGroup" = betterproto2.field(1, betterproto2.TYPE_ENUM, default_factory=lambda: ApiResourceGroup(0))
 
-    version: "ApiResourceVersion" = betterproto2.field(
-        2, betterproto2.TYPE_ENUM, default_factory=lambda: ApiResourceVersion(0)
-    )
+    version: "ApiResourceVersion" = betterproto2.field(2, betterproto2.TYPE_ENUM, default_factory=lambda: ApiResourceVersion(0))
 
     name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         3, betterproto2.TYPE_STRING
@@ -171,8 +165,8 @@ class ApiResourceKindMeta(betterproto2.Message):
     The value of the `kind` field in documents, such as `Session`.
     """
 
-    display_name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        4, betterproto2.TYPE_STRING
+    display_name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = (
+        betterproto2.field(4, betterproto2.TYPE_STRING)
     )
     """
     What people read.
@@ -195,13 +189,9 @@ class ApiResourceKindMeta(betterproto2.Message):
     Left out of full-text search.
     """
 
-    tier: "ResourceTier" = betterproto2.field(
-        8, betterproto2.TYPE_ENUM, default_factory=lambda: ResourceTier(0)
-    )
+    tier: "ResourceTier" = betterproto2.field(8, betterproto2.TYPE_ENUM, default_factory=lambda: ResourceTier(0))
 
 
 default_message_pool.register_message(
-    "ai.stigmer.commons.apiresource.apiresourcekind",
-    "ApiResourceKindMeta",
-    ApiResourceKindMeta,
+    "ai.stigmer.commons.apiresource.apiresourcekind", "ApiResourceKindMeta", ApiResourceKindMeta
 )
