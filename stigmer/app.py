@@ -13,24 +13,22 @@ from loguru import logger
 from protobuf import DescFile
 
 from stigmer import session
+from stigmer.assembly import AUTHORIZE
 from stigmer.context import Services
 from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import Authenticator
-from stigmer.identity import Clock, IdGenerator, SystemClock
+from stigmer.identity import ANONYMOUS, SYSTEM, Caller, Clock, IdGenerator, SystemClock
 from stigmer.kind import Kind
 from stigmer.observe import Observe
 from stigmer.operation import Operation
 from stigmer.pipeline import Handle, Pipeline
-from stigmer.plugins import Plugins
+from stigmer.plugins import Plugins, refusal
 from stigmer.rpc import DETAIL_FILES, authenticated, services_of
 from stigmer.settings import Settings, host_and_port
 from stigmer.steps.validate_proto import warm
 from stigmer.store import Store
 from stigmer.stores import MemoryPlugin, SqlitePlugin
 from stigmer.transport import Server, reflection
-
-AUTHORIZE = "Authorize"
-"""The contract's name of the step that decides who may do what."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +52,11 @@ class Assembly:
         """The kinds that the operations are about, by key."""
         kinds = {pipeline.operation.kind.key: pipeline.operation.kind for pipeline in self.pipelines.values()}
         return [kinds[key] for key in sorted(kinds)]
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls before anybody has looked."""
+        return SYSTEM if self.authenticator is None else ANONYMOUS
 
     def handles(self) -> Iterator[tuple[Operation, Handle]]:
         """Each operation with what answers its calls: plugins' wrappers, authentication, pipeline."""
@@ -82,14 +85,13 @@ async def open_store(assembly: Assembly) -> Store:
     Raises:
         ConfigurationError: no plugin knows the scheme, or the store refuses.
     """
-    url = assembly.settings.store
-    found = assembly.plugins.ask("open_store", url=url, kinds=assembly.kinds)
-    if not found:
-        raise ConfigurationError(f"no store for {url.partition(':')[0]!r}: this server knows sqlite: and memory:")
-    for unused in found[1:]:
-        unused.close()
-    store: Store = await found[0]
-    return store
+    plugin, opening = assembly.plugins.store(assembly.settings.store, assembly.kinds)
+    try:
+        return await opening
+    except Exception as error:
+        raise (
+            error if isinstance(error, ConfigurationError) else refusal(f"plugin {plugin!r}, hook open_store", error)
+        ) from error
 
 
 class App:
@@ -100,7 +102,7 @@ class App:
         self.store = store
         self._health = ServiceStatus()
         services = Services(store, clock, IdGenerator(clock), assembly.settings.max_message_bytes)
-        handlers = services_of(assembly.handles(), services)
+        handlers = services_of(assembly.handles(), services, assembly.caller)
         health = Health({OVERALL: [self._health], **{handler: [self._health] for handler in handlers}})
         names = [*(handler.name for handler in handlers), "grpc.health.v1.Health"]
         files = [pipeline.operation.method.parent.file for pipeline in assembly.pipelines.values()]
@@ -165,8 +167,12 @@ class App:
             raise ConfigurationError(f"cannot listen on {listen}: {error.strerror or error}") from error
 
     async def _start_up(self) -> None:
-        for _, startup in self.assembly.plugins.implementations("startup"):
-            await _finished(startup(app=self))
+        for plugin, startup in self.assembly.plugins.implementations("startup"):
+            waiting = startup(app=self)
+            try:
+                await _finished(waiting)
+            except Exception as error:
+                raise refusal(f"plugin {plugin!r}, hook startup", error) from error
 
     async def _shut_down(self) -> None:
         """Tells every plugin; one that fails keeps none of the others from hearing."""

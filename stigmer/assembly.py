@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from stigmer.errors import ConfigurationError
 from stigmer.operation import Operation
 from stigmer.pipeline import Pipeline, PlacedStep, Run
 from stigmer.step import Placement, Step, provides, requires
+
+AUTHORIZE = "Authorize"
+"""The contract's name of the step that decides who may do what."""
 
 
 class Contribution(NamedTuple):
@@ -94,9 +98,10 @@ class _Draft:
                 self._add(placement.step.name, placement.step, plugin, "")
         present = [name for name in self._placed if name not in self._removed]
         for plugin, placement in contributions:
-            anchor = next((anchor for anchor in placement.anchors if anchor in present), None)
+            there = [name for name in present if placement.how == "before" or name not in self._tail]
+            anchor = next((anchor for anchor in placement.anchors if anchor in there), None)
             if anchor is None or placement.step is None:
-                raise self._unknown(plugin, placement, present)
+                raise self._unknown(plugin, placement, there)
             name = placement.step.name
             self._hung.setdefault((placement.how, anchor), []).append(name)
             self._placed[name] = dataclasses.replace(self._placed[name], why=f"{placement.how} {anchor}")
@@ -128,6 +133,10 @@ class _Draft:
             text = f"two steps are called {name!r}: one of {self._placed[name].origin!r}, one of {origin!r}"
             raise self._error(text)
         undo = getattr(step, "undo", None)
+        if isinstance(step, type) or not all(
+            inspect.iscoroutinefunction(each) for each in (step.__call__, undo or step.__call__)
+        ):
+            raise self._error(f"step {name!r} of {origin!r} must be an object whose __call__, and undo if any, are async")
         self._placed[name] = PlacedStep(name, step.__call__, undo, requires(step), provides(step), origin, why)
 
     def _unknown(self, plugin: str, placement: Placement, there: Collection[str]) -> ConfigurationError:
@@ -166,7 +175,8 @@ def _restart(operation: Operation, steps: Sequence[PlacedStep]) -> int | None:
     names = [step.name for step in steps]
     if operation.restart_at not in names:
         raise ConfigurationError(f"{operation.name}: restarts at {operation.restart_at!r}, which is not there")
-    return names.index(operation.restart_at)
+    # What was allowed before the race may not be allowed after it.
+    return min(names.index(name) for name in (operation.restart_at, AUTHORIZE) if name in names)
 
 
 def _wrapped(operation: Operation, step: PlacedStep, wrappers: Sequence[StepWrapper]) -> PlacedStep:

@@ -181,6 +181,11 @@ class RequestContext:
         """
         self._after_commit.append(callback)
 
+    @property
+    def has_after_commit(self) -> bool:
+        """Whether there is anything to call back."""
+        return bool(self._after_commit)
+
     def take_after_commit(self) -> list[Callable[[], Awaitable[None]]]:
         """The callbacks so far; they are forgotten here, so that a run that begins again does not leave any behind."""
         callbacks, self._after_commit = self._after_commit, []

@@ -144,8 +144,8 @@ class Undecodable(StigmerError):
 
     reason = "UNDECODABLE"
 
-    def __init__(self) -> None:
-        super().__init__("the message cannot be decoded")
+    def __init__(self, text: str = "the message cannot be decoded") -> None:
+        super().__init__(text)
 
 
 class ConfigurationError(Exception):

@@ -28,6 +28,10 @@ SYSTEM = Caller("system")
 """The caller when no authenticator is on."""
 
 
+ANONYMOUS = Caller("")
+"""The caller while an authenticator has not told yet who it is; nobody may do anything in its name."""
+
+
 class Clock(Protocol):
     """The source of time; tests bring their own."""
 

@@ -43,7 +43,7 @@ class Kind(Generic[R]):
     """A kind of resource.
 
     Attributes:
-        number: its value in ``ApiResourceKind``; the value's name, ``verb_prefix``, begins operation names.
+        number: its value in ``ApiResourceKind``; the value's name, ``key``, begins operation names.
         name: the value of the ``kind`` field in documents, such as ``Session``.
         api_version: the value of the ``api_version`` field, such as ``agentic.stigmer.ai/v1``.
         id_prefix: generated ids begin with it and a dash.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from loguru import logger
@@ -63,13 +64,11 @@ class Pipeline:
         for _ in range(MAX_RUNS):
             try:
                 await self._run(ctx, start)
-            except Stale:
-                if self.restart is None or ctx.committed:
-                    raise
-                start = self.restart
+            except _LostRaceError:
+                start = self.restart or 0
             else:
                 return ctx[RESPONSE]
-        await self._undo(ctx, 0, start)
+        await self._take_back(ctx, 0, start)
         raise Stale
 
     async def _run(self, ctx: RequestContext, start: int) -> None:
@@ -81,22 +80,30 @@ class Pipeline:
                 await step.run(ctx)
                 if ctx.committed:
                     break
-        except Stale:
-            first = 0 if self.restart is None else self.restart
-            await self._undo(ctx, first, at)
-            ctx.forget(slot for step in self.steps[first:] for slot in step.provides)
-            ctx.take_after_commit()
-            raise
         except BaseException as error:
+            if isinstance(error, Stale) and self._can_restart(ctx, at):
+                await self._take_back(ctx, self.restart or 0, at)
+                raise _LostRaceError from error
             error.add_note(f"in step {self.steps[at].name} ({self.steps[at].origin}) of {self.operation.name}")
             if not ctx.committed:
-                await self._undo(ctx, 0, at)
+                await self._take_back(ctx, 0, at)
             raise
-        if ctx.committed:
-            await self._finish(ctx, at + 1)
+        if ctx.committed and (at + 1 < len(self.steps) or ctx.has_after_commit):
+            await _to_its_end(self._finish(ctx, at + 1))
+
+    def _can_restart(self, ctx: RequestContext, at: int) -> bool:
+        """Whether the step at ``at`` lost a race that running again from the Load step can win."""
+        return self.restart is not None and at >= self.restart and not ctx.committed
+
+    async def _take_back(self, ctx: RequestContext, first: int, end: int) -> None:
+        """Takes back the steps in [first, end), and what they left in the context."""
+        if any(step.undo is not None for step in self.steps[first:end]):
+            await _to_its_end(self._undo(ctx, first, end))
+        ctx.forget(slot for step in self.steps[first:] for slot in step.provides)
+        ctx.take_after_commit()
 
     async def _undo(self, ctx: RequestContext, first: int, end: int) -> None:
-        """Takes back the steps in [first, end), the last one first. A failing undo is logged: the others still run."""
+        """Undoes the steps in [first, end), the last one first. A failing undo is logged: the others still run."""
         for step in reversed(self.steps[first:end]):
             if step.undo is not None:
                 try:
@@ -128,3 +135,24 @@ class Pipeline:
                 await callback()
             except Exception:  # noqa: BLE001 - the write is durable: that is what the client must hear
                 logger.exception("after_commit callback failed in {}", self.operation.name)
+
+
+class _LostRaceError(Exception):
+    """The write found that the resource has changed; the run can begin again."""
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Runs ``work`` to its end, however often the call is cancelled meanwhile; the cancellation comes after.
+
+    What takes back or follows a commit must not be cut off by a deadline: half of it would be worse than either.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -13,10 +14,14 @@ from stigmer import hookspecs
 from stigmer.assembly import Contribution, StepWrapper, assemble
 from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import Authenticator
+from stigmer.kind import Kind
 from stigmer.operation import Operation
 from stigmer.pipeline import Handle, Pipeline, PlacedStep, Run
 from stigmer.settings import Settings
 from stigmer.step import Placement
+from stigmer.store import Store
+
+T = TypeVar("T")
 
 GROUP = "stigmer"
 """The entry-point group in which installed packages offer plugins."""
@@ -86,7 +91,7 @@ class Plugins:
         """
         owners: dict[str, tuple[str, Operation]] = {}
         for plugin, operations in self._ask("register_operations"):
-            for operation in operations:
+            for operation in _all(operations, Operation, f"plugin {plugin!r} registers"):
                 operation.check_kind()
                 if operation.name in owners:
                     both = f"{owners[operation.name][0]!r} and {plugin!r}"
@@ -115,16 +120,33 @@ class Plugins:
             raise ConfigurationError(f"authenticators are brought by {names}; turn one of them off")
         return found[0][1] if found else None
 
-    def ask(self, hook: str, **arguments: Any) -> list[Any]:
-        """What the plugins give for ``hook``, in the order of their names; those that give None are left out."""
-        return [result for _, result in self._ask(hook, **arguments)]
+    def store(self, url: str, kinds: Sequence[Kind[Any]]) -> tuple[str, Awaitable[Store]]:
+        """The plugin that knows the scheme of ``url``, and its store, still to be awaited.
+
+        Raises:
+            ConfigurationError: no plugin knows it, or two do.
+        """
+        found: list[tuple[str, Awaitable[Store]]] = []
+        try:
+            for offer in self._ask("open_store", url=url, kinds=kinds):
+                found.append(offer)  # noqa: PERF402 - what was found before one raises has to be let go
+        except ConfigurationError:
+            _drop(opening for _, opening in found)
+            raise
+        if len(found) == 1:
+            return found[0]
+        _drop(opening for _, opening in found)
+        names = " and ".join(repr(name) for name, _ in found)
+        scheme = url.partition(":")[0]
+        why = f"is opened by both {names}; turn one of them off" if found else "is opened by no plugin that is on"
+        raise ConfigurationError(f"a store of the scheme {scheme!r} {why}")
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
         """(plugin, implementation) of ``hook``, by plugin name. An implementation is called with the hook's arguments."""
         for found in sorted(getattr(self._manager.hook, hook).get_hookimpls(), key=lambda impl: impl.plugin_name):
             if found.wrapper or found.hookwrapper:
                 raise ConfigurationError(f"plugin {found.plugin_name!r}: {hook} takes no hook wrappers")
-            yield found.plugin_name, _Implementation(found)
+            yield found.plugin_name, _Implementation(hook, found)
 
     def describe(self) -> list[PluginInfo]:
         """All plugins that are built in or installed, by name."""
@@ -138,13 +160,10 @@ class Plugins:
         return [found[name] for name in sorted(found)]
 
     def _contributions(self, operation: Operation) -> list[Contribution]:
-        contributions = []
+        contributions: list[Contribution] = []
         for plugin, placements in self._ask("contribute_steps", op=operation):
-            for placement in placements:
-                if not isinstance(placement, Placement):
-                    text = f"{operation.name}: plugin {plugin!r} contributes {placement!r}, which is no placement"
-                    raise ConfigurationError(text)
-                contributions.append(Contribution(plugin, placement))
+            who = f"{operation.name}: plugin {plugin!r} contributes"
+            contributions += [Contribution(plugin, placement) for placement in _all(placements, Placement, who)]
         return contributions
 
     def _step_wrapper(self, settings: Settings) -> StepWrapper:
@@ -170,12 +189,44 @@ class Plugins:
 class _Implementation:
     """A hook implementation, called with those of the arguments that it asks for."""
 
-    def __init__(self, found: pluggy.HookImpl) -> None:
+    def __init__(self, hook: str, found: pluggy.HookImpl) -> None:
         self._function = found.function
         self._names = found.argnames
+        self._who = f"plugin {found.plugin_name!r}, hook {hook}"
 
     def __call__(self, **arguments: Any) -> Any:
-        return self._function(*(arguments[name] for name in self._names))
+        """What the implementation gives; a generator is run to its end.
+
+        Raises:
+            ConfigurationError: it raised; the text names plugin and hook.
+        """
+        try:
+            result = self._function(*(arguments[name] for name in self._names))
+            return list(result) if inspect.isgenerator(result) else result
+        except Exception as error:
+            raise refusal(self._who, error) from error
+
+
+def _all(given: Any, type_: type[T], who: str) -> list[T]:
+    """The things in ``given``, each of which must be a ``type_``."""
+    things = list(given) if isinstance(given, Iterable) else [given]
+    for thing in things:
+        if not isinstance(thing, type_):
+            raise ConfigurationError(f"{who} {thing!r}, which is no {type_.__name__}")
+    return things
+
+
+def _drop(openings: Iterable[Awaitable[Store]]) -> None:
+    """Lets go of stores that nobody will wait for."""
+    for opening in openings:
+        if inspect.iscoroutine(opening):
+            opening.close()
+
+
+def refusal(who: str, error: Exception) -> ConfigurationError:
+    """What the one who starts the server reads when ``who`` fails."""
+    kind = "" if isinstance(error, ConfigurationError) else f"{type(error).__name__}: "
+    return ConfigurationError(f"{who}: {kind}{error}")
 
 
 def _installed() -> dict[str, EntryPoint]:

@@ -15,8 +15,17 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from stigmer.context import CallInfo, RequestContext, Services
-from stigmer.errors import DOMAIN, Internal, InvalidArgument, ResourceExhausted, StigmerError
+from stigmer.errors import (
+    DOMAIN,
+    Internal,
+    InvalidArgument,
+    ResourceExhausted,
+    StigmerError,
+    Unauthenticated,
+    Undecodable,
+)
 from stigmer.hookspecs import Authenticator
+from stigmer.identity import Caller
 from stigmer.operation import Operation
 from stigmer.payload import Payload
 from stigmer.pipeline import Handle
@@ -40,11 +49,11 @@ class ServiceHandler:
         return self._endpoints
 
 
-def services_of(handles: Iterable[tuple[Operation, Handle]], services: Services) -> list[ServiceHandler]:
-    """One handler for each gRPC service that the operations belong to."""
+def services_of(handles: Iterable[tuple[Operation, Handle]], services: Services, caller: Caller) -> list[ServiceHandler]:
+    """One handler for each gRPC service that the operations belong to; ``caller`` calls until the handle knows better."""
     found: dict[str, dict[str, Handler]] = {}
     for operation, handle in handles:
-        endpoint = Endpoint(operation, handle, services)
+        endpoint = Endpoint(operation, handle, services, caller)
         handler = Handler(endpoint, Cardinality.UNARY_UNARY, operation.request, operation.response)
         found.setdefault(operation.method.parent.type_name, {})[operation.path] = handler
     return [ServiceHandler(name, endpoints) for name, endpoints in sorted(found.items())]
@@ -56,7 +65,10 @@ def authenticated(handle: Handle, authenticator: Authenticator | None) -> Handle
         return handle
 
     async def identify(ctx: RequestContext) -> Payload[Any]:
-        ctx.caller = await authenticator(ctx.info)
+        caller = await authenticator(ctx.info)
+        if not isinstance(caller, Caller) or not caller.id:
+            raise Unauthenticated("the call carries no identity")
+        ctx.caller = caller
         return await handle(ctx)
 
     return identify
@@ -65,7 +77,8 @@ def authenticated(handle: Handle, authenticator: Authenticator | None) -> Handle
 class Endpoint:
     """Answers the calls of one rpc."""
 
-    def __init__(self, operation: Operation, handle: Handle, services: Services) -> None:
+    def __init__(self, operation: Operation, handle: Handle, services: Services, caller: Caller) -> None:
+        self._caller = caller
         self._operation = operation
         self._handle = handle
         self._services = services
@@ -77,8 +90,9 @@ class Endpoint:
             GRPCError: the call failed; status, text and details are what the client gets.
         """
         limit = self._services.max_message_bytes
-        request = Payload(self._operation.request, wire=await receive_unary(stream, limit))
-        ctx = RequestContext(self._operation, request, self._services, info=_call_info(stream), request_id=_request_id(stream))
+        request = await _receive(stream, self._operation.request, limit)
+        ctx = RequestContext(self._operation, request, self._services, caller=self._caller, info=_call_info(stream))
+        ctx.request_id = _request_id(stream)
         try:
             response = (await self._handle(ctx)).wire
             if len(response) > limit:
@@ -88,6 +102,32 @@ class Endpoint:
         except Exception as error:
             raise _status(Internal(error)) from error
         await stream.send_message(response)
+
+
+class _Refused(Payload[Any]):
+    """A request that the transport refused: whoever looks at it hears why, as if it did not decode."""
+
+    __slots__ = ("_why",)
+
+    def __init__(self, type_: type[Any], why: StigmerError) -> None:
+        super().__init__(type_)
+        self._why = why
+
+    @property
+    def message(self) -> Any:
+        """Raises why."""
+        raise self._why
+
+
+async def _receive(stream: Stream[Any, Any], type_: type[Any], limit: int) -> Payload[Any]:
+    """The request; one over the limit or badly framed is answered, logged and counted like any other that is wrong."""
+    try:
+        return Payload(type_, wire=await receive_unary(stream, limit))
+    except GRPCError as error:
+        text = error.message or ""
+        if error.status is Status.RESOURCE_EXHAUSTED:
+            return _Refused(type_, ResourceExhausted(text, reason="MESSAGE_TOO_LARGE"))
+        return _Refused(type_, Undecodable(text))
 
 
 def _call_info(stream: Stream[Any, Any]) -> CallInfo:

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     tracing: Annotated[bool, Field(description="send OpenTelemetry spans where the OTEL_EXPORTER_OTLP_* variables say")] = False
     max_message_bytes: Annotated[int, Field(description="largest message in and out, in bytes", ge=64 * 1024 + 1024)] = 10 * MIB
     drain_seconds: Annotated[
-        float, Field(description="how long calls in flight may take to finish once the server stops", ge=0)
+        float, Field(description="how long calls in flight may take to finish once the server stops", ge=0, allow_inf_nan=False)
     ] = 30.0
 
     @field_validator("plugins", mode="before")

@@ -33,13 +33,6 @@ class Step(Protocol):
         """
 
 
-class UndoableStep(Step, Protocol):
-    """A step that can be taken back."""
-
-    async def undo(self, ctx: RequestContext) -> None:
-        """Takes back what ``__call__`` did outside the store."""
-
-
 def requires(step: Step) -> frozenset[Slot[Any]]:
     """The slots that ``step`` reads."""
     return frozenset(getattr(step, "requires", _NO_SLOTS))
@@ -80,7 +73,7 @@ def remove(anchor: str) -> Placement:
 
 
 def last(step: Step) -> Placement:
-    """After everything else; of several plugins' last steps, in the order of their names."""
+    """After everything else; of several plugins' last steps, in the order of their names. Nothing can be put after it."""
     return Placement("last", (), step)
 
 

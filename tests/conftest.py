@@ -8,8 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("stigmer.testing.store", "stigmer.testing.store_pages", "stigmer.testing.step")
+
+# How long an example takes says nothing on a machine that does other things besides.
+settings.register_profile("stigmer", deadline=None)
+settings.load_profile("stigmer")
 
 INSTALL = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 

@@ -9,6 +9,7 @@ import pytest
 from stigmer import RESPONSE, Caller, ConfigurationError, Settings, Unauthenticated, after, hookimpl
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import SessionId
 from stigmer.app import App, assembled
+from stigmer.identity import ANONYMOUS
 from stigmer.testing import serving
 
 GET = "/ai.stigmer.agentic.session.v1.SessionQueryController/get"
@@ -80,7 +81,7 @@ def test_authorization_with_an_authenticator_is_accepted():
 
 async def test_an_unknown_scheme_is_refused():
     """A store URL that no plugin knows names the scheme."""
-    with pytest.raises(ConfigurationError, match="no store for 'mongodb'"):
+    with pytest.raises(ConfigurationError, match="a store of the scheme 'mongodb' is opened by no plugin"):
         await App.start(settings(store="mongodb://x"))
 
 
@@ -155,17 +156,65 @@ async def test_an_authenticator_that_breaks_lets_nobody_in():
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INTERNAL, "internal error")
 
 
-async def test_only_one_of_two_stores_is_opened():
-    """When two plugins know a scheme, the first by name opens it and the other's offer is dropped unopened."""
+async def test_two_plugins_for_one_scheme_are_refused():
+    """When two plugins know a scheme the start is refused, both are named, and neither store is opened."""
     opened = []
 
     def opening(name):
         async def open_it(kinds):
             opened.append(name)
-            raise ConfigurationError("enough")
 
         return plugin(open_store=lambda url, kinds: open_it(kinds))
 
-    with pytest.raises(ConfigurationError, match="enough"):
+    with pytest.raises(ConfigurationError, match="scheme 'x' is opened by both 'a' and 'b'"):
         await App.start(settings(store="x:"), {"b": opening("b"), "a": opening("a")})
-    assert opened == ["a"]
+    assert opened == []
+
+
+@pytest.mark.parametrize("hook", ["register_operations", "contribute_steps", "authenticator", "open_store", "startup"])
+async def test_a_plugin_that_fails_at_start_is_named(hook):
+    """Whatever hook fails, the start is refused with the plugin, the hook and what went wrong."""
+
+    def broken():
+        raise OSError("no such thing")
+
+    with pytest.raises(ConfigurationError, match=f"plugin 'odd', hook {hook}: OSError: no such thing"):
+        await App.start(settings(), {"odd": plugin(**{hook: broken})})
+
+
+async def test_a_store_or_bus_that_cannot_be_reached_is_named():
+    """A failure while a store is opened, or a plugin starts, is refused with the plugin's name."""
+
+    async def unreachable():
+        raise OSError("connection refused")
+
+    for hook, given in (("open_store", {"store": "far:"}), ("startup", {})):
+        with pytest.raises(ConfigurationError, match=f"plugin 'far', hook {hook}: OSError: connection refused"):
+            await App.start(settings(**given), {"far": plugin(**{hook: unreachable})})
+
+
+@pytest.mark.parametrize("nobody", [None, Caller(""), "alice"])
+async def test_an_authenticator_that_names_nobody_lets_nobody_in(nobody):
+    """What is no caller with an id is no identity."""
+    async with serving({"who": plugin(authenticator=identify(nobody))}) as app:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await get(app.address)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_before_authentication_nobody_calls():
+    """What plugins put around an operation sees no caller yet: nothing can be granted to ``system`` by mistake."""
+    seen = []
+
+    def wrap_operation(op, call_next):
+        async def handle(ctx):
+            seen.append(ctx.caller)
+            return await call_next(ctx)
+
+        return handle
+
+    both = plugin(wrap_operation=wrap_operation, authenticator=identify(Caller("alice")))
+    async with serving({"w": both}) as app:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await get(app.address)
+    assert seen == [ANONYMOUS]

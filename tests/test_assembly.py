@@ -8,6 +8,7 @@ from stigmer.assembly import Contribution, assemble
 from stigmer.context import RESPONSE, Slot
 from stigmer.pipeline import Pipeline
 from stigmer.session.create import CREATE
+from stigmer.session.delete import DELETE
 from stigmer.session.update import UPDATE
 
 WANTED: Slot[str] = Slot("wanted")
@@ -177,6 +178,43 @@ def test_an_anchor_without_a_step_is_refused_where_it_is_written():
     for wrong in (lambda: after(Noop("X")), lambda: before("Persist"), lambda: after("A", "B")):
         with pytest.raises(ConfigurationError, match="takes the names of one or more steps"):
             wrong()
+
+
+def test_nothing_can_be_put_after_a_last_step():
+    """A last step is last: it is no anchor for ``after``."""
+    assert "places X after 'Mask'" in refusal(("a", last(Noop("Mask"))), ("b", after("Mask", Noop("X"))))
+
+
+class Synchronous:
+    """A step that cannot be awaited."""
+
+    name = "Synchronous"
+
+    def __call__(self, ctx):
+        """Nothing."""
+
+
+class HalfUndoable(Noop):
+    """A step whose undo cannot be awaited."""
+
+    def undo(self, ctx):
+        """Nothing."""
+
+
+@pytest.mark.parametrize("step", [Synchronous(), HalfUndoable("Half"), Noop], ids=["call", "undo", "class"])
+def test_what_is_no_step_is_refused(step):
+    """A step is an object whose call, and undo if any, are coroutine functions."""
+    step_name = getattr(step, "name", "X")
+    if isinstance(step, type):
+        step.name = step_name
+    assert f"step {step_name!r} of 'a' must be an object" in refusal(("a", after("Persist", step)))
+
+
+def test_a_lost_race_is_authorized_again():
+    """A pipeline whose Authorize stands before its Load step restarts at Authorize."""
+    early = after("ValidateProto", Noop("Authorize"))
+    assert put_together(("fga", early), operation=DELETE).restart == 1
+    assert put_together(("fga", after("LoadExisting", Noop("Authorize"))), operation=UPDATE).restart == 2
 
 
 def test_provides_of_a_replacement_counts():

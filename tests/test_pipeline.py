@@ -1,6 +1,7 @@
 """Pipelines: steps run in order, are taken back in reverse, and stand by what is committed."""
 
 import asyncio
+import dataclasses
 
 import pytest
 from loguru import logger
@@ -127,6 +128,64 @@ async def test_cancelling_takes_back_too():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert script.log == ["A", "B", "undo A"]
+
+
+async def test_everything_is_taken_back_however_often_the_call_is_cancelled():
+    """A cancellation that comes while steps are taken back waits until all of them are."""
+    undoing = asyncio.Event()
+    go_on = asyncio.Event()
+    done = []
+
+    async def slow_undo(ctx):
+        undoing.set()
+        await go_on.wait()
+        done.append("undone")
+
+    script = Script().step("A", undo=True).step("B", undo=True).step("C", does=fail(KeyError("x")))
+    for index in (0, 1):
+        script.steps[index] = dataclasses.replace(script.steps[index], undo=slow_undo)
+    task = asyncio.create_task(script.run())
+    await undoing.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["undone", "undone"]
+
+
+async def test_what_follows_the_commit_is_finished_however_often_the_call_is_cancelled():
+    """A deadline that passes after the commit cuts off neither callbacks nor steps; the call is cancelled afterwards."""
+    started = asyncio.Event()
+    go_on = asyncio.Event()
+    log = []
+
+    async def slow():
+        started.set()
+        await go_on.wait()
+        log.append("callback")
+
+    script = Script().step("A", does=registering(slow)).step("B", does=commit_and_answer)
+    script.step("Publish", does=lambda ctx: log.append("published"))
+    task = asyncio.create_task(script.run())
+    await started.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert log == ["callback", "published"]
+
+
+async def test_a_race_lost_before_the_load_step_does_not_skip_steps():
+    """Stale from a step before the Load step fails the call: running on from Load would skip what stands between."""
+    script = (
+        Script(restart=2).step("A", undo=True).step("Authorize", does=fail(Stale())).step("Load").step("Persist", does=answer)
+    )
+    with pytest.raises(Stale):
+        await script.run()
+    assert script.log == ["A", "Authorize", "undo A"]
 
 
 async def test_nothing_is_taken_back_after_the_commit(logged):

@@ -94,7 +94,7 @@ def test_a_hook_may_take_fewer_arguments():
 def test_something_that_is_no_placement_is_refused():
     """A contributed step without a place names operation and plugin."""
     loaded = Plugins({"session": session, "a": plugin(contribute_steps=lambda op: [Step("X")])})
-    with pytest.raises(ConfigurationError, match=r"session\.apply: plugin 'a' contributes .* which is no placement"):
+    with pytest.raises(ConfigurationError, match=r"session\.apply: plugin 'a' contributes .* which is no Placement"):
         loaded.pipelines(SETTINGS)
 
 

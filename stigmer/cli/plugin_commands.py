@@ -24,7 +24,8 @@ def plugin_commands() -> dict[str, Any]:
         plugins = Plugins.load({}, names)
     cli = typer.Typer()
     try:
-        plugins.ask("add_commands", cli=cli)
+        for _, add_commands in plugins.implementations("add_commands"):
+            add_commands(cli=cli)
         return _by_name(cli)
     except CommandError:
         raise

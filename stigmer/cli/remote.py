@@ -53,6 +53,8 @@ def with_server(server: str, token: str | None, timeout: float, work: Callable[[
     try:
         return asyncio.run(_work(connection, work))
     except (DeadlineExceeded, Unavailable) as error:
+        if error.reason:  # a server gave it: it is there, and says no
+            raise CommandError(Code.REFUSED, _text(error)) from error
         raise CommandError(Code.UNREACHABLE, f"{server}: {error.text}") from error
     except SessionError as error:
         raise CommandError(Code.REFUSED, _text(error)) from error

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from stigmer import audit
-from stigmer.context import RESPONSE, RequestContext
+from stigmer.context import RequestContext
 from stigmer.errors import InvalidArgument
-from stigmer.payload import Payload
 from stigmer.steps.build_new_state import new_state
 from stigmer.steps.build_update_state import merged
 from stigmer.steps.slots import EXISTING, SLUG, STATE, Existing
@@ -18,10 +17,10 @@ class BuildApplyState:
 
     name = "BuildApplyState"
     requires = frozenset({EXISTING, SLUG})
-    provides = frozenset({STATE, RESPONSE})
+    provides = frozenset({STATE})
 
     async def __call__(self, ctx: RequestContext) -> None:
-        """Fills STATE; when nothing changes with None, and RESPONSE with what is stored."""
+        """Fills STATE; with None when nothing changes."""
         existing = ctx[EXISTING]
         if existing is None:
             validate_strictly(ctx.request)
@@ -36,7 +35,6 @@ def _build_update(ctx: RequestContext, existing: Existing) -> None:
     state = merged(existing.message, ctx.request)
     if same(state, existing.message):
         ctx[STATE] = None
-        ctx[RESPONSE] = Payload(ctx.operation.response, wire=existing.stored.wire)
     else:
         state.status = audit.updated(ctx, existing.message.status)
         ctx[STATE] = state

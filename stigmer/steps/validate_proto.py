@@ -64,8 +64,9 @@ def _broken(message: Message[Any]) -> Iterator[tuple[str, Violation]]:
     """(rule id, violation) of each rule of the proto that is broken."""
     for found in _VALIDATOR.collect_violations(message):
         text = found.proto.message
-        # protovalidate words a const rule without its subject, all others with it.
-        yield found.proto.rule_id, Violation(_path(found.proto.field), f"value {text}" if text.startswith("must ") else text)
+        # protovalidate leaves the subject out of some of its own rules.
+        worded = f"value {text}" if text.startswith(("must ", "does ")) else text
+        yield found.proto.rule_id, Violation(_path(found.proto.field), worded)
 
 
 def _path(path: Any) -> str:

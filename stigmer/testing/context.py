@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,10 @@ from stigmer.identity import SYSTEM, Caller, Clock, IdGenerator
 from stigmer.kind import Kind
 from stigmer.operation import Operation
 from stigmer.payload import Payload
-from stigmer.settings import Settings
 from stigmer.step import Step
 from stigmer.store import Store
 from stigmer.store.memory import MemoryStore
+from stigmer.testing.settings import make_settings
 
 _START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 
@@ -81,7 +82,13 @@ async def run_steps(ctx: RequestContext, *steps: Step) -> RequestContext:
 
 
 def _built_in(name: str) -> Operation:
-    pipelines = assembled(Settings(plugins=())).pipelines
-    if name not in pipelines:
-        raise ConfigurationError(f"no operation {name!r}; there are {', '.join(pipelines)}")
-    return pipelines[name].operation
+    operations = _all_built_in()
+    if name not in operations:
+        raise ConfigurationError(f"no operation {name!r}; there are {', '.join(operations)}")
+    return operations[name]
+
+
+@functools.cache
+def _all_built_in() -> Mapping[str, Operation]:
+    pipelines = assembled(make_settings()).pipelines
+    return {name: pipeline.operation for name, pipeline in pipelines.items()}

@@ -8,22 +8,22 @@ from typing import Any
 
 from stigmer.app import App
 from stigmer.identity import Clock
-from stigmer.settings import Settings
+from stigmer.testing.settings import make_settings
 
 
 @asynccontextmanager
 async def serving(
-    plugins: Mapping[str, object] | None = None, *, clock: Clock | None = None, **settings: Any
+    extra: Mapping[str, object] | None = None, *, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[App]:
     """Serves on ``app.address`` until the block is left.
 
     Args:
-        plugins: plugins by name; those installed are named in the setting ``plugins`` instead.
+        extra: plugins by name, beside installed ones that the setting ``plugins`` names.
         clock: the time; the machine's when left out.
-        settings: fields of ``stigmer.Settings``; the store is in memory and the log off unless they say otherwise.
+        settings: fields of ``stigmer.Settings``; the store is in memory and the log off unless they say otherwise. The
+            environment is not looked at.
     """
-    defaults: dict[str, Any] = {"listen": "127.0.0.1:0", "store": "memory:", "log": "off", "plugins": ()}
-    app = await App.start(Settings(**{**defaults, **settings}), plugins, clock)
+    app = await App.start(make_settings(**settings), extra, clock)
     try:
         yield app
     finally:

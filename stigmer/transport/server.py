@@ -13,9 +13,11 @@ from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.encoding.proto import ProtoStatusDetailsCodec
 from grpclib.exceptions import GRPCError
+from grpclib.metadata import decode_timeout
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server as GrpclibServer
 from grpclib.server import Stream
+from hyperframe.frame import GoAwayFrame
 
 from stigmer.transport.framing import BytesCodec
 
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from grpclib._typing import IServable
 
 _WINDOW = 4 * 1024 * 1024
+_GOODBYE = GoAwayFrame(stream_id=0, last_stream_id=2**31 - 1, error_code=0).serialize()
+_SHORTEST_SECONDS = 0.001
+_PARTING_SECONDS = 1.0
+"""How long clients have to leave once they were told to and have all their answers."""
+
+
+Headers = list[tuple[str, str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Server(GrpclibServer):
         )
         self._draining = False
         self._calls: set[asyncio.Task[Any]] = set()
-        self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
+        self._connections: weakref.WeakKeyDictionary[H2Protocol, asyncio.Future[None]] = weakref.WeakKeyDictionary()
         self._mapping = {path: self._counted(handler) for path, handler in self._mapping.items()}
 
     @property
@@ -75,17 +84,49 @@ class Server(GrpclibServer):
         unfinished: set[asyncio.Task[Any]] = set()
         if self._calls:
             _, unfinished = await asyncio.wait(set(self._calls), timeout=grace)
-        self.close()
+        for task in unfinished:
+            task.cancel()
         if unfinished:
             await asyncio.wait(unfinished)
+        await self._part()
+        self.close()
         for protocol in list(self._connections):
-            protocol.connection.close()
+            if hasattr(protocol, "connection"):  # not yet, if it was accepted a moment ago
+                protocol.connection.close()
         await self.wait_closed()
         return not unfinished
 
+    async def _part(self) -> None:
+        """Tells clients to go, and reads on until they have.
+
+        To close with a request unread would reset the connection, and with it answers that are still on their way. Not told
+        before: some clients, grpclib's among them, drop their calls in flight when they hear it.
+        """
+        leaving = []
+        for protocol, gone in list(self._connections.items()):
+            # h2 itself would take no frame after this one. A connection that is about to be lost has no transport any more.
+            transport = getattr(getattr(protocol, "connection", None), "_transport", None)
+            if transport is not None and not gone.done():
+                transport.write(_GOODBYE)
+                leaving.append(gone)
+        if leaving:
+            await asyncio.wait(leaving, timeout=_PARTING_SECONDS)
+
     def _protocol_factory(self) -> H2Protocol:
         protocol = super()._protocol_factory()
-        self._connections.add(protocol)
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        lost, accept = protocol.connection_lost, protocol.handler.accept
+
+        def connection_lost(exc: BaseException | None) -> None:
+            lost(exc)
+            gone.set_result(None)
+
+        def accept_in_time(stream: Any, headers: Headers, release_stream: Callable[[], Any]) -> None:
+            accept(stream, _in_time(headers), release_stream)
+
+        protocol.connection_lost = connection_lost  # type: ignore[method-assign]
+        protocol.handler.accept = accept_in_time  # type: ignore[method-assign]
+        self._connections[protocol] = gone
         return protocol
 
     def _counted(self, handler: Handler) -> Handler:
@@ -105,3 +146,19 @@ class Server(GrpclibServer):
             await call(stream)
 
         return handler._replace(func=counted)
+
+
+def _in_time(headers: Headers) -> Headers:
+    """``headers`` with a millisecond for a call whose time is all but over.
+
+    A call that has none left when it is taken up grpclib answers UNKNOWN, with a traceback in the log; one whose time ends
+    later, DEADLINE_EXCEEDED.
+    """
+    return [(name, "1m" if name == "grpc-timeout" and _is_over(value) else value) for name, value in headers]
+
+
+def _is_over(timeout: str) -> bool:
+    try:
+        return decode_timeout(timeout) < _SHORTEST_SECONDS
+    except ValueError:  # which grpclib answers
+        return False

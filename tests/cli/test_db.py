@@ -81,7 +81,7 @@ def test_both_work_beside_a_server(run, child, store, tmp_path):
         ("sqlite:///foreign.db", "foreign.db"),
         ("sqlite:///empty.db", "empty.db"),
         ("sqlite:missing", "write sqlite:////absolute/path.db"),
-        ("mongodb://x", "no store for 'mongodb'"),
+        ("mongodb://x", "a store of the scheme 'mongodb' is opened by no plugin"),
     ],
 )
 def test_a_store_that_is_refused_is_78(run, tmp_path, command, url, text):

@@ -106,7 +106,7 @@ def test_every_setting_is_an_option(run):
         ("--drain-seconds", "soon", "--drain-seconds (STIGMER_DRAIN_SECONDS): Input should be a valid number"),
         ("--max-message-bytes", "9", "--max-message-bytes (STIGMER_MAX_MESSAGE_BYTES): Input should be greater"),
         ("--plugins", "session", "plugin 'session' is built in and always on; do not name it"),
-        ("--store", "mongodb://x", "no store for 'mongodb'"),
+        ("--store", "mongodb://x", "a store of the scheme 'mongodb' is opened by no plugin"),
     ],
 )
 def test_bad_configuration_is_one_line_and_78(run, flag, value, text):

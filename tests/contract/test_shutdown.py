@@ -150,4 +150,4 @@ async def test_signal_under_load(process, connect, a_session, sqlite_url):
     assert (await server.ended())[0] == 0
     again = await process("--store", sqlite_url)
     async with connect(await again.address()) as wire:
-        assert acknowledged == set(await wire.names())
+        assert acknowledged == set(await wire.names()), "a call was written but its answer never came"

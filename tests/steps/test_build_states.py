@@ -10,7 +10,7 @@ from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
 from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadata, ApiResourceMetadataVersion
 from stigmer._proto.ai.stigmer.commons.apiresource.status_pb import ApiResourceAudit, ApiResourceAuditStatus
 from stigmer.session.kind import SESSION
-from stigmer.steps import EXISTING, SLUG, STATE, BuildApplyState, BuildNewState, BuildUpdateState, Existing
+from stigmer.steps import EXISTING, SLUG, STATE, BuildApplyState, BuildNewState, BuildUpdateState, Existing, Persist
 from stigmer.testing import make_context, run_steps
 
 ALICE = Caller("alice")
@@ -111,7 +111,8 @@ async def test_an_apply_that_changes_nothing_stores_nothing(session, stored, ser
     found = await existing(services)
     ctx = await apply(session, services, found)
     assert ctx[STATE] is None
-    assert ctx[RESPONSE].wire == found.stored.wire
+    await run_steps(ctx, Persist())
+    assert (ctx[RESPONSE].wire, ctx.committed) == (found.stored.wire, False)
 
 
 async def test_an_apply_that_changes_something_updates(session, stored, services):

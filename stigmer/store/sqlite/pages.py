@@ -51,6 +51,8 @@ class Counts:
     """Remembers what one connection has counted, until anybody writes."""
 
     _MOST = 256
+    _MOST_FILTERS = 16
+    _MOST_TEXT = 2048  # of what clients send: larger selections are counted each time, since they would fill the memory
 
     def __init__(self) -> None:
         self._version: object = None
@@ -65,13 +67,18 @@ class Counts:
 
     def total(self, connection: sqlite3.Connection, selection: _Selection) -> int:
         """How many entries ``selection`` has."""
-        if selection not in self._totals:
+        total = self._totals.get(selection)
+        if total is None:
             sql = f"SELECT COUNT(*) FROM {selection.entries} WHERE {selection.where}"  # noqa: S608 - made of validated names
-            self._totals[selection] = connection.execute(sql, selection.parameters).fetchall()[0][0]
-        return self._totals[selection]
+            total = int(connection.execute(sql, selection.parameters).fetchall()[0][0])
+            if len(selection.parameters) <= self._MOST_FILTERS and len(str(selection.parameters)) <= self._MOST_TEXT:
+                self._totals[selection] = total
+        return total
 
     def leader(self, connection: sqlite3.Connection, table: Table, filters: Sequence[_Filter]) -> _Filter | None:
         """The filter that lets the fewest through; None when one lets none through."""
+        if len(filters) > self._MOST_FILTERS or len(str(filters)) > self._MOST_TEXT:
+            return _rarest(connection, table, filters)
         key = (table.name, frozenset(filters))
         if key not in self._leaders:
             self._leaders[key] = _rarest(connection, table, filters)

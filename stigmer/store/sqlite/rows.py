@@ -127,10 +127,8 @@ def _content(table: Table, document: Document, owner: Owner, slug: str, revision
 
 
 def _add_tags(connection: sqlite3.Connection, table: Table, document: Document, sequence: int) -> None:
-    for tag in dict.fromkeys(document.tags):
-        connection.execute(table.write.add_tag, (tag, sequence))
+    connection.executemany(table.write.add_tag, [(tag, sequence) for tag in dict.fromkeys(document.tags)])
 
 
 def _add_labels(connection: sqlite3.Connection, table: Table, document: Document, sequence: int) -> None:
-    for name, value in document.labels.items():
-        connection.execute(table.write.add_label, (name, value, sequence))
+    connection.executemany(table.write.add_label, [(*label, sequence) for label in document.labels.items()])

@@ -131,13 +131,12 @@ def _carry_out(
 ) -> None:
     """Runs in the connection's thread."""
     try:
-        results = commit_together(connection, [request.work for request in batch]) if batch else []
+        answer(commit_together(connection, [request.work for request in batch]) if batch else [])
         if restart:
             restart_log(connection)
     finally:
         with contextlib.suppress(OSError):
             lock.release()
-    answer(results)
 
 
 def commit_together(connection: sqlite3.Connection, works: Sequence[Work]) -> Sequence[Any]:
