@@ -23,7 +23,7 @@ from stigmer.observe import Observe
 from stigmer.operation import Operation
 from stigmer.pipeline import Handle, Pipeline
 from stigmer.plugins import Plugins, refusal
-from stigmer.rpc import DETAIL_FILES, authenticated, services_of
+from stigmer.rpc import DETAIL_FILES, authenticated, services_of, stopping
 from stigmer.settings import Settings, host_and_port
 from stigmer.steps.validate_proto import warm
 from stigmer.store import Store
@@ -106,7 +106,9 @@ class App:
         health = Health({OVERALL: [self._health], **{handler: [self._health] for handler in handlers}})
         names = [*(handler.name for handler in handlers), "grpc.health.v1.Health"]
         files = [pipeline.operation.method.parent.file for pipeline in assembly.pipelines.values()]
-        self._server = Server([*handlers, health, *reflection([*_with_dependencies(files), *DETAIL_FILES], names)])
+        reflecting = reflection([*_with_dependencies(files), *DETAIL_FILES], names)
+        limit = assembly.settings.max_message_bytes
+        self._server = Server(handlers, [health, *reflecting], limit=limit, stopping=stopping())
 
     @classmethod
     async def start(cls, settings: Settings, extra: Mapping[str, object] | None = None, clock: Clock | None = None) -> Self:

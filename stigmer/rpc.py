@@ -22,6 +22,7 @@ from stigmer.errors import (
     ResourceExhausted,
     StigmerError,
     Unauthenticated,
+    Unavailable,
     Undecodable,
 )
 from stigmer.hookspecs import Authenticator
@@ -35,6 +36,11 @@ DETAIL_FILES = (duration_pb2.DESCRIPTOR.serialized_pb, error_details_pb2.DESCRIP
 """The files that reflection needs for clients to show the details of errors, each after what it imports."""
 
 _MAX_REQUEST_ID = 128
+
+
+def stopping() -> GRPCError:
+    """What a new call is answered once the server stops."""
+    return _status(Unavailable("the server is stopping", reason="SERVER_STOPPING"))
 
 
 class ServiceHandler:

@@ -2,6 +2,6 @@
 
 from stigmer.transport.framing import BytesCodec, receive_unary
 from stigmer.transport.reflection import reflection
-from stigmer.transport.server import Limits, Server
+from stigmer.transport.server import Server
 
-__all__ = ["BytesCodec", "Limits", "Server", "receive_unary", "reflection"]
+__all__ = ["BytesCodec", "Server", "receive_unary", "reflection"]

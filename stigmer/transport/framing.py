@@ -6,7 +6,8 @@ import struct
 import zlib
 from typing import Any
 
-from grpclib.const import Status
+from google.protobuf.message import DecodeError
+from grpclib.const import Handler, Status
 from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
@@ -30,8 +31,29 @@ class BytesCodec(CodecBase):
         return message if isinstance(message, bytes) else self._messages.encode(message, message_type)
 
     def decode(self, data: bytes, message_type: Any) -> Any:
-        """The google.protobuf message in ``data``."""
-        return self._messages.decode(data, message_type)
+        """The google.protobuf message in ``data``.
+
+        Raises:
+            GRPCError: INTERNAL, when it is none.
+        """
+        try:
+            return self._messages.decode(data, message_type)
+        except DecodeError:
+            raise GRPCError(Status.INTERNAL, "the message cannot be decoded") from None
+
+
+def bounded(handler: Handler, codec: CodecBase, limit: int) -> Handler:
+    """``handler`` so that the messages it receives are read as ``receive_unary`` reads, and decoded by ``codec``."""
+
+    async def call(stream: Stream[Any, Any]) -> None:
+        async def recv_message() -> Any:
+            data = await _receive(stream, limit)
+            return None if data is None else codec.decode(data, handler.request_type)
+
+        stream.recv_message = recv_message  # type: ignore[method-assign]
+        await handler.func(stream)
+
+    return handler._replace(func=call)
 
 
 async def receive_unary(stream: Stream[Any, Any], limit: int) -> bytes:
@@ -46,12 +68,24 @@ async def receive_unary(stream: Stream[Any, Any], limit: int) -> bytes:
     Raises:
         GRPCError: RESOURCE_EXHAUSTED for a message over the limit, INTERNAL for none or a broken one.
     """
+    data = await _receive(stream, limit)
+    if data is None:
+        raise _incomplete()
+    return data
+
+
+async def _receive(stream: Stream[Any, Any], limit: int) -> bytes | None:
+    """The next message, or None when the client has sent them all."""
     # grpclib's own Stream.recv_message knows no limit and no compression.
     prefix = await _read(stream, _PREFIX.size)
+    if not prefix:
+        return None
     flag, length = _PREFIX.unpack(prefix)
     if length > limit:
         raise _too_large(limit)
     body = await _read(stream, length)
+    if len(body) != length:
+        raise _incomplete()
     if flag == _PLAIN:
         return body
     if flag == _COMPRESSED:
@@ -60,13 +94,15 @@ async def receive_unary(stream: Stream[Any, Any], limit: int) -> bytes:
 
 
 async def _read(stream: Stream[Any, Any], size: int) -> bytes:
+    """``size`` bytes, or none when there are no more."""
     try:
-        data = await stream._stream.recv_data(size)  # noqa: SLF001 - grpclib is pinned; a test guards the name
-    except AssertionError:  # how grpclib says that the stream ended early
-        data = b""
-    if len(data) != size:
-        raise GRPCError(Status.INTERNAL, "the request holds no whole message")
-    return data
+        return await stream._stream.recv_data(size)  # noqa: SLF001 - grpclib is pinned; a test guards the name
+    except AssertionError:  # how grpclib says that the stream ended within them
+        raise _incomplete() from None
+
+
+def _incomplete() -> GRPCError:
+    return GRPCError(Status.INTERNAL, "the request holds no whole message")
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:

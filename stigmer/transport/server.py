@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import contextlib
 import socket
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -19,7 +19,7 @@ from grpclib.server import Server as GrpclibServer
 from grpclib.server import Stream
 from hyperframe.frame import GoAwayFrame
 
-from stigmer.transport.framing import BytesCodec
+from stigmer.transport.framing import BytesCodec, bounded
 
 if TYPE_CHECKING:
     from grpclib._typing import IServable
@@ -34,31 +34,40 @@ _PARTING_SECONDS = 1.0
 Headers = list[tuple[str, str]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
-    """What a peer can make the server do at most.
+class Server(GrpclibServer):
+    """Serves grpclib handlers.
 
-    Attributes:
-        max_message_bytes: largest message in and out.
+    Args:
+        handlers: of the API; their functions read with ``receive_unary`` and send bytes. Their calls are let finish.
+        companions: of health, reflection and the like, which speak google.protobuf messages; they are served to the end.
+        limit: largest message that companions are sent, in bytes.
+        stopping: what new calls are answered while the server stops.
     """
 
-    max_message_bytes: int = 10 * 1024 * 1024
-
-
-class Server(GrpclibServer):
-    """Serves grpclib handlers whose unary functions take and give bytes, or google.protobuf messages."""
-
-    def __init__(self, handlers: Collection[IServable]) -> None:
+    def __init__(
+        self,
+        handlers: Collection[IServable],
+        companions: Collection[IServable] = (),
+        *,
+        limit: int = 4 * 1024 * 1024,
+        stopping: GRPCError | None = None,
+    ) -> None:
+        codec = BytesCodec()
         super().__init__(
-            handlers,
-            codec=BytesCodec(),
+            [*handlers, *companions],
+            codec=codec,
             status_details_codec=ProtoStatusDetailsCodec(),
             config=Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW),
         )
         self._draining = False
         self._calls: set[asyncio.Task[Any]] = set()
         self._connections: weakref.WeakKeyDictionary[H2Protocol, asyncio.Future[None]] = weakref.WeakKeyDictionary()
-        self._mapping = {path: self._counted(handler) for path, handler in self._mapping.items()}
+        self._stopping = stopping or GRPCError(Status.UNAVAILABLE, "the server is stopping")
+        aside = {path for companion in companions for path in companion.__mapping__()}
+        self._mapping = {
+            path: bounded(handler, codec, limit) if path in aside else self._counted(handler)
+            for path, handler in self._mapping.items()
+        }
 
     @property
     def address(self) -> str:
@@ -87,13 +96,14 @@ class Server(GrpclibServer):
         for task in unfinished:
             task.cancel()
         if unfinished:
-            await asyncio.wait(unfinished)
+            await asyncio.wait(unfinished, timeout=_PARTING_SECONDS)
         await self._part()
         self.close()
         for protocol in list(self._connections):
             if hasattr(protocol, "connection"):  # not yet, if it was accepted a moment ago
                 protocol.connection.close()
-        await self.wait_closed()
+        with contextlib.suppress(TimeoutError):  # a call that swallows its cancellation must not hold up the end
+            await asyncio.wait_for(self.wait_closed(), _PARTING_SECONDS)
         return not unfinished
 
     async def _part(self) -> None:
@@ -137,7 +147,7 @@ class Server(GrpclibServer):
 
         async def counted(stream: Stream[Any, Any]) -> None:
             if self._draining:
-                raise GRPCError(Status.UNAVAILABLE, "the server is stopping")
+                raise self._stopping
             # The task, not this function, is what sends the trailers in the end.
             task = asyncio.current_task()
             if task is not None:

@@ -1,6 +1,7 @@
 """The transport lets calls finish, and takes no message over the limit."""
 
 import asyncio
+import contextlib
 import gzip
 import inspect
 import struct
@@ -34,9 +35,12 @@ class Service:
 
     async def call(self, stream):
         message = await receive_unary(stream, LIMIT)
+        await self.before_answer(message)
+        await stream.send_message(message)
+
+    async def before_answer(self, message):
         self.called.set()
         await self.may_answer.wait()
-        await stream.send_message(message)
 
     async def forever(self, stream):
         self.called.set()
@@ -169,6 +173,26 @@ async def test_streams_do_not_hold_up_the_end(server, service):
         assert await server.drain(60) is True
         with pytest.raises(grpc.aio.AioRpcError):
             await reading
+
+
+async def test_a_call_that_swallows_its_cancellation_does_not_hold_up_the_end(server, service):
+    """A handler that will not be cancelled is left behind after a while."""
+
+    async def stubborn(message):
+        service.called.set()
+        while not service.may_answer.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await service.may_answer.wait()
+
+    service.may_answer.clear()
+    service.before_answer = stubborn
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        under_way = asyncio.ensure_future(channel.unary_unary(PATH)(b""))
+        await service.called.wait()
+        assert await server.drain(0.01) is False
+        service.may_answer.set()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await under_way
 
 
 async def test_a_server_that_never_started_drains():
