@@ -17,9 +17,9 @@ class _OwnSettings(Settings):
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - left out, as the next two
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - left out
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - left out
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - left out
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Takes what is given and nothing else."""
         return (init_settings,)

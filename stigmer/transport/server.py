@@ -153,7 +153,12 @@ class Server(GrpclibServer):
             if task is not None:
                 self._calls.add(task)
                 task.add_done_callback(self._calls.discard)
-            await call(stream)
+            try:
+                await call(stream)
+            except asyncio.CancelledError:
+                if self._draining:
+                    raise self._stopping from None
+                raise
 
         return handler._replace(func=counted)
 

@@ -19,7 +19,7 @@ KNOWN_BY = {
     "rich": ("stigmer.cli",),
     "yaml": ("stigmer.cli",),
     "uvloop": ("stigmer.cli.serve",),
-    "pydantic_settings": ("stigmer.settings", "stigmer.cli.configuration"),
+    "pydantic_settings": ("stigmer.settings", "stigmer.cli.configuration", "stigmer.testing.settings"),
     "pytest": ("stigmer.testing",),
 }
 PUBLIC = {"stigmer", "stigmer.pipeline", "stigmer.steps", "stigmer.testing", "stigmer.unknown"}
