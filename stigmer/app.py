@@ -108,7 +108,7 @@ class App:
         files = [pipeline.operation.method.parent.file for pipeline in assembly.pipelines.values()]
         reflecting = reflection([*_with_dependencies(files), *DETAIL_FILES], names)
         limit = assembly.settings.max_message_bytes
-        self._server = Server(handlers, [health, *reflecting], limit=limit, stopping=stopping())
+        self._server = Server(handlers, [health, *reflecting], limit=limit, stopping=stopping)
 
     @classmethod
     async def start(cls, settings: Settings, extra: Mapping[str, object] | None = None, clock: Clock | None = None) -> Self:

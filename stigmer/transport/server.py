@@ -34,6 +34,10 @@ _PARTING_SECONDS = 1.0
 Headers = list[tuple[str, str]]
 
 
+def _stopping() -> GRPCError:
+    return GRPCError(Status.UNAVAILABLE, "the server is stopping")
+
+
 class Server(GrpclibServer):
     """Serves grpclib handlers.
 
@@ -41,7 +45,7 @@ class Server(GrpclibServer):
         handlers: of the API; their functions read with ``receive_unary`` and send bytes. Their calls are let finish.
         companions: of health, reflection and the like, which speak google.protobuf messages; they are served to the end.
         limit: largest message that companions are sent, in bytes.
-        stopping: what new calls are answered while the server stops.
+        stopping: makes what calls are answered that the server no longer begins, or cuts off, when it stops.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class Server(GrpclibServer):
         companions: Collection[IServable] = (),
         *,
         limit: int = 4 * 1024 * 1024,
-        stopping: GRPCError | None = None,
+        stopping: Callable[[], GRPCError] = _stopping,
     ) -> None:
         codec = BytesCodec()
         super().__init__(
@@ -62,7 +66,7 @@ class Server(GrpclibServer):
         self._draining = False
         self._calls: set[asyncio.Task[Any]] = set()
         self._connections: weakref.WeakKeyDictionary[H2Protocol, asyncio.Future[None]] = weakref.WeakKeyDictionary()
-        self._stopping = stopping or GRPCError(Status.UNAVAILABLE, "the server is stopping")
+        self._stopping = stopping
         aside = {path for companion in companions for path in companion.__mapping__()}
         self._mapping = {
             path: bounded(handler, codec, limit) if path in aside else self._counted(handler)
@@ -147,7 +151,7 @@ class Server(GrpclibServer):
 
         async def counted(stream: Stream[Any, Any]) -> None:
             if self._draining:
-                raise self._stopping
+                raise self._stopping()
             # The task, not this function, is what sends the trailers in the end.
             task = asyncio.current_task()
             if task is not None:
@@ -157,7 +161,7 @@ class Server(GrpclibServer):
                 await call(stream)
             except asyncio.CancelledError:
                 if self._draining:
-                    raise self._stopping from None
+                    raise self._stopping() from None
                 raise
 
         return handler._replace(func=counted)

@@ -207,3 +207,6 @@ def test_grpclib_is_as_we_know_it():
     assert list(inspect.signature(grpclib.server.Server._protocol_factory).parameters) == ["self"]
     assert "_mapping" in inspect.getsource(grpclib.server.Server._protocol_factory)
     assert hasattr(grpclib.protocol.Connection, "close")
+    assert "_transport" in inspect.getsource(grpclib.protocol.Connection.__init__)
+    assert list(inspect.signature(grpclib.protocol.H2Protocol.connection_lost).parameters) == ["self", "exc"]
+    assert list(inspect.signature(grpclib.server.Handler.accept).parameters) == ["self", "stream", "headers", "release_stream"]
