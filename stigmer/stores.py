@@ -40,7 +40,7 @@ class MemoryPlugin:
         """
         if _scheme(url) != "memory":
             return None
-        if url.partition(":")[2]:
+        if not url.endswith(":") or url.count(":") != 1:
             raise ConfigurationError(f"store {url!r}: write memory: and nothing behind it")
         return _in_memory(kinds)
 

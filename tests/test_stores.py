@@ -66,7 +66,7 @@ async def test_plugins_know_their_scheme(tmp_path):
     await sqlite.close()
 
 
-@pytest.mark.parametrize("url", ["memory:x", "memory://", "memory:?a"])
+@pytest.mark.parametrize("url", ["memory:x", "memory://", "memory:?a", "memory"])
 def test_memory_takes_nothing(url):
     """There is nothing to say about a store in memory."""
     with pytest.raises(ConfigurationError, match="nothing behind it"):

@@ -14,7 +14,7 @@ class Code(enum.IntEnum):
     USAGE = 2
     """Wrong usage, or a file that is no session."""
     UNREACHABLE = 69
-    """The server is not there, does not answer in time, or says that it cannot answer now."""
+    """The server is not there, or does not answer in time."""
     CONFIGURATION = 78
     """Settings, plugins, address or store file are refused."""
 

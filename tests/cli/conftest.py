@@ -14,6 +14,7 @@ from concurrent.futures import Future
 import pytest
 from typer.testing import CliRunner
 
+from stigmer import Unavailable, after, hookimpl
 from stigmer.cli import cli
 from stigmer.testing.server import serving
 
@@ -46,14 +47,35 @@ def server():
         yield address
 
 
+@pytest.fixture
+def busy_server():
+    """The address of a server that is there and says UNAVAILABLE to whoever gets a session."""
+    with _beside({"busy": _Busy()}) as address:
+        yield address
+
+
+class _Busy:
+    """A plugin whose step says that the store is busy."""
+
+    name = "Busy"
+
+    async def __call__(self, ctx):
+        raise Unavailable("the store is busy", reason="STORE_BUSY")
+
+    @hookimpl
+    def contribute_steps(self, op):
+        if op.verb == "get":
+            yield after("ValidateProto", self)
+
+
 @contextlib.contextmanager
-def _beside():
+def _beside(plugins=None):
     address: Future[str] = Future()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve():
-        async with serving() as app:
+        async with serving(plugins) as app:
             address.set_result(app.address)
             await stop.wait()
 

@@ -237,6 +237,13 @@ def test_get_wants_an_id_or_a_slug(session, arguments):
     assert (result.exit_code, result.stderr) == (2, "error: give either ID, or --slug and perhaps --org\n")
 
 
+def test_a_server_that_is_there_but_busy_is_1(run, busy_server):
+    """A server that answers UNAVAILABLE was reached: it says no, and why."""
+    result = run("session", "get", "x", "--server", busy_server)
+    assert result.exit_code == 1
+    assert "the store is busy" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
