@@ -90,7 +90,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Prints the figures in the README; arguments after ``--`` name other scripts in ``benchmarks/``."""
-    run_benchmarks(session, "wire", "pipeline", "observe", "transform")
+    run_benchmarks(session, "wire", "pipeline", "store", "visible", "observe", "transform", "identity")
 
 
 @nox.session(default=False)

@@ -23,7 +23,7 @@ from stigmer.operation import Operation, method
 from stigmer.payload import Payload
 from stigmer.settings import Settings
 from stigmer.step import Placement, Step, after, before, last, remove, replace
-from stigmer.store import Document, Owner, Page, Query, Store, Stored
+from stigmer.store import Document, Owner, Page, Query, Store, Stored, Visible
 
 __all__ = [
     "RESPONSE",
@@ -59,6 +59,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Violation",
+    "Visible",
     "after",
     "before",
     "hookimpl",

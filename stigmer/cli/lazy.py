@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.text import visible_lines
+from stigmer.errors import ConfigurationError, StigmerError
 
 
 class LazyCommand(NamedTuple):
@@ -45,6 +46,10 @@ class LazyGroup(TyperGroup):
             result = super().main(args, prog_name, standalone_mode=False, **options)
         except CommandError as error:
             _end(error.code, error.text)
+        except ConfigurationError as error:
+            _end(Code.CONFIGURATION, str(error))
+        except StigmerError as error:
+            _end(Code.REFUSED, error.text)
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise

@@ -15,7 +15,7 @@ from stigmer.steps.load_for_apply import LoadForApply
 from stigmer.steps.load_target import LoadTarget
 from stigmer.steps.persist import Persist
 from stigmer.steps.resolve_slug import ResolveSlug
-from stigmer.steps.slots import EXISTING, PAGE, RESOURCE_ID, SLUG, STATE, Existing
+from stigmer.steps.slots import EXISTING, PAGE, RESOURCE_ID, SLUG, STATE, VISIBLE, Existing
 from stigmer.steps.validate_proto import ValidateProto
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "RESOURCE_ID",
     "SLUG",
     "STATE",
+    "VISIBLE",
     "BuildApplyState",
     "BuildListResponse",
     "BuildNewState",

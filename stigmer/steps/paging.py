@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from stigmer import page_token
 from stigmer.context import RequestContext
 from stigmer.errors import InvalidArgument
+from stigmer.steps.slots import VISIBLE
 from stigmer.store import Page, Query
 
 DEFAULT_PAGE_SIZE = 100
@@ -25,6 +26,7 @@ async def load_page(ctx: RequestContext, equal: Mapping[str, str], tags: tuple[s
     query = Query(
         equal=equal,
         tags=tags,
+        visible=ctx.get(VISIBLE),
         after=await _position(ctx),
         limit=page_size(ctx),
         max_bytes=ctx.max_message_bytes - FRAME_BYTES,

@@ -8,7 +8,7 @@ from stigmer.context import Slot
 from stigmer.errors import DataLoss, Undecodable
 from stigmer.kind import Kind
 from stigmer.payload import decode
-from stigmer.store import Page, Stored
+from stigmer.store import Page, Stored, Visible
 
 
 class Existing(NamedTuple):
@@ -41,6 +41,9 @@ EXISTING: Slot[Existing | None] = Slot("existing")
 
 STATE: Slot[Any] = Slot("state")
 """The message that is to be stored; a plugin's step may change it before Persist. None when nothing changes."""
+
+VISIBLE: Slot[Visible | None] = Slot("visible")
+"""What the caller may see of a list; while it is empty, or None, everything. Pages, totals and tokens count nothing else."""
 
 PAGE: Slot[Page] = Slot("page")
 """The entries of a list."""

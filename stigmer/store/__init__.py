@@ -73,12 +73,26 @@ class Stored(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Visible:
+    """The resources that a caller may see: those of these owners, and these.
+
+    Attributes:
+        owners: all that belong to one of them.
+        ids: these, whoever they belong to. Ids of resources that do not exist are allowed.
+    """
+
+    owners: frozenset[Owner] = frozenset()
+    ids: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Query:
     """What to list, in order of creation.
 
     Attributes:
         equal: column in ``Kind.indexed`` → the text it must have.
         tags: all of these must be carried.
+        visible: only these; None stands for all.
         after: only what was created after this sequence; 0 from the start.
         limit: at most this many entries, at least 1.
         max_bytes: the page ends before its wire bytes, each entry counted with 10 bytes more, exceed this; but it holds
@@ -87,6 +101,7 @@ class Query:
 
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    visible: Visible | None = None
     after: int = 0
     limit: int = 100
     max_bytes: int = 10 * 1024 * 1024

@@ -129,6 +129,8 @@ class MemoryStore:
 
 
 def _selected(document: Document, query: Query) -> bool:
-    return set(query.tags) <= set(document.tags) and all(
-        document.indexed[column] == text for column, text in query.equal.items()
+    return (
+        (query.visible is None or document.owner in query.visible.owners or document.id in query.visible.ids)
+        and set(query.tags) <= set(document.tags)
+        and all(document.indexed[column] == text for column, text in query.equal.items())
     )

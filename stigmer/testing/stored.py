@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,4 +56,4 @@ async def read_all(store: Store, query: Query, kind: Kind[Any] = SESSION) -> lis
         found += [entry.wire for entry in page.entries]
         if not page.more:
             return found
-        query = Query(query.equal, query.tags, page.entries[-1].sequence, query.limit, query.max_bytes)
+        query = dataclasses.replace(query, after=page.entries[-1].sequence)

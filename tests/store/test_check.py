@@ -34,6 +34,7 @@ OTHER = make_stored_session("ses-1", slug="slug-of-ses-1", subject="other")
         ("UPDATE session_label SET value = 'x'", "session ses-1: its label index disagrees with its wire bytes"),
         ("INSERT INTO session_tag VALUES ('x', 99)", "session: 1 entries of the tag index belong to nothing"),
         ("INSERT INTO session_label VALUES ('x', 'y', 99)", "session: 1 entries of the label index belong to nothing"),
+        ("INSERT INTO session_gone (sequence) VALUES (1)", "session: 1 resources are there, and told as gone"),
         ("INSERT INTO session_deleted VALUES ('ses-1')", "session ses-1: is there, and remembered as deleted"),
         (
             f"UPDATE session SET document = '{OTHER.json}', document_checksum = {checksum.of_document('ses-1', OTHER.json)}",

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from stigmer.errors import StigmerError
 from stigmer.session.kind import SESSION
-from stigmer.store import Owner, Query
+from stigmer.store import Owner, Query, Visible
 from stigmer.store.memory import MemoryStore
 from stigmer.store.sqlite import open_sqlite
 from stigmer.testing.store import KINDS, make_stored_session
@@ -35,10 +35,16 @@ DOCUMENTS = st.builds(
     subject=st.text("xy", max_size=40),
 )
 REVISIONS = st.integers(1, 4)
+VISIBLE = st.builds(
+    Visible,
+    owners=st.frozensets(OWNERS),
+    ids=st.frozensets(st.one_of(IDS, st.sampled_from(["nobody", "ses-1\0", "SES-1"]))),
+)
 QUERIES = st.builds(
     Query,
     equal=st.one_of(st.just({}), st.builds(lambda agent: {"agent_instance_id": agent}, AGENTS)),
     tags=TAGS.map(tuple),
+    visible=st.one_of(st.none(), VISIBLE),
     after=st.integers(0, 12),
     limit=st.integers(1, 5),
     max_bytes=st.sampled_from([1, 150, 10**6]),
@@ -53,8 +59,9 @@ WRITES = st.one_of(
 class Stores(RuleBasedStateMachine):
     """Does the same to both stores and compares what they say."""
 
-    @initialize()
-    def open(self):
+    @initialize(seen=VISIBLE)
+    def open(self, seen):
+        self.seen = seen
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp())
         self.memory = MemoryStore(KINDS)
@@ -88,7 +95,7 @@ class Stores(RuleBasedStateMachine):
 
     @invariant()
     def totals_agree(self):
-        self.same(("page", Query(limit=100)))
+        self.same(("page", Query(limit=100)), ("page", Query(limit=1, visible=self.seen)))
 
     def teardown(self):
         if not hasattr(self, "runner"):

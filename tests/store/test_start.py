@@ -310,22 +310,6 @@ async def test_odd_column_names_are_refused(opened, name):
         await opened(kinds=[Kind.of(ApiResourceKind.session, Session, {name: str})])
 
 
-async def test_migrations_are_one_transaction_each(path):
-    """A migration that fails leaves the file at the version before, those before it stay done."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    good = schema.Migration(("CREATE TABLE kinds (name TEXT, columns TEXT)", "INSERT INTO kinds VALUES ('k', '[]')"))
-    each = schema.Migration(("CREATE TABLE a (x)",), ('CREATE TABLE "{name}_more" (x)',))
-    bad = schema.Migration(("CREATE TABLE b (x)", "nonsense"))
-    with pytest.raises(sqlite3.OperationalError):
-        schema.migrate(connection, (good, each, bad))
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()}
-    assert (schema.version(connection), names) == (2, {"kinds", "a", "k_more"})
-    schema.migrate(connection, (good, each))
-    with pytest.raises(ConfigurationError, match="version 2"):
-        schema.migrate(connection, (good,))
-    connection.close()
-
-
 async def test_a_start_waits_for_that_of_another_process(path, opened, monkeypatch):
     """Somebody who does not come to an end is named in the refusal."""
     store = await opened()

@@ -114,6 +114,9 @@ def _strays(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
         )
         if count := connection.execute(stray).fetchall()[0][0]:
             yield f"{name}: {count} entries of the {part} index belong to nothing"
+    lost = f'SELECT COUNT(*) FROM "{name}_gone" AS g JOIN "{name}" AS r ON r.sequence = g.sequence'  # noqa: S608 - as above
+    if count := connection.execute(lost).fetchall()[0][0]:
+        yield f"{name}: {count} resources are there, and told as gone"
     revived = f'SELECT d.id FROM "{name}_deleted" AS d JOIN "{name}" AS r ON r.id = d.id'  # noqa: S608 - as above
     for (id_,) in connection.execute(revived).fetchall():
         yield f"{name} {id_}: is there, and remembered as deleted"

@@ -1,17 +1,23 @@
-"""Reads pages: one posting list leads, the others are looked up for each of its entries. Runs in a connection's thread."""
+"""Reads pages: one posting list leads, the others are looked up for each of its entries. Runs in a connection's thread.
+
+What the caller may see is one more posting list.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from stigmer.store import Page, Query, Stored, fitting
+from stigmer.store import Page, Query, Stored, Visible, fitting
 from stigmer.store.sqlite.checksum import of_wire
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
+from stigmer.store.sqlite.views import View, Views, sees
 
+_JOINED = 16
+"""So many posting lists are joined to the leader; of more, tags are counted: a join takes 64 tables."""
 _BOUND_TAGS = 500
 _WANTED = "wanted"
 
@@ -23,10 +29,14 @@ class _Filter(NamedTuple):
     text: str
 
 
+_Posting: TypeAlias = _Filter | View
+"""Sequences in order."""
+
+
 class _Selection(NamedTuple):
     """What a query selects, as SQL; without tables for the columns of a row where ``entries`` are only counted."""
 
-    filters: frozenset[_Filter]
+    postings: frozenset[_Posting]
     rows: str
     entries: str
     sequence: str
@@ -36,28 +46,43 @@ class _Selection(NamedTuple):
 
 def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
     """One page of the resources that the query selects, and how many those are, of one moment."""
-    with _moment(connection):
-        counts.refresh(connection)
-        selection = _select(connection, table, query, counts)
-        if selection is None:
-            return Page([], more=False, total=0)
-        entries, more = fitting(_rows(connection, selection, query), query)
-        if query.after <= 0 and not more:
-            return Page(entries, more, len(entries))
-        return Page(entries, more, counts.total(connection, selection))
+    try:
+        with _moment(connection):
+            return _page(connection, table, query, counts)
+    except BaseException:
+        if query.visible is not None:
+            counts.views.forget(table, query.visible)
+        raise
+
+
+def _page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
+    counts.refresh(connection)
+    selection = _select(connection, table, query, counts)
+    if selection is None or counts.known_empty(selection):
+        return Page([], more=False, total=0)
+    entries, more = fitting(_rows(connection, selection, query), query)
+    if query.after <= 0 and not more:
+        counts.note(selection, len(entries))
+        return Page(entries, more, len(entries))
+    return Page(entries, more, counts.total(connection, selection))
 
 
 class Counts:
-    """Remembers what one connection has counted, until anybody writes."""
+    """Remembers what one connection has counted, until anybody writes.
+
+    Attributes:
+        views: of the same connection. They last longer.
+    """
 
     _MOST = 256
     _MOST_FILTERS = 16
-    _MOST_TEXT = 2048  # of what clients send: larger selections are counted each time, since they would fill the memory
+    _MOST_TEXT = 2048
 
     def __init__(self) -> None:
+        self.views = Views()
         self._version: object = None
         self._totals: dict[_Selection, int] = {}
-        self._leaders: dict[tuple[str, frozenset[_Filter]], _Filter | None] = {}
+        self._leaders: dict[tuple[str, frozenset[_Posting]], _Posting | None] = {}
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Forgets what is no longer true. To be called at the beginning of a transaction."""
@@ -65,49 +90,70 @@ class Counts:
         if version != self._version or len(self._totals) >= self._MOST or len(self._leaders) >= self._MOST:
             self._version, self._totals, self._leaders = version, {}, {}
 
+    def known_empty(self, selection: _Selection) -> bool:
+        """Whether it is known that ``selection`` has no entries."""
+        return self._totals.get(selection) == 0
+
+    def note(self, selection: _Selection, total: int) -> None:
+        """Remembers how many entries ``selection`` has."""
+        if self._worth_keeping(selection.parameters):
+            self._totals[selection] = total
+
     def total(self, connection: sqlite3.Connection, selection: _Selection) -> int:
         """How many entries ``selection`` has."""
+        if len(selection.postings) == 1:
+            (posting,) = selection.postings
+            if isinstance(posting, View):
+                return posting.size
         total = self._totals.get(selection)
         if total is None:
             sql = f"SELECT COUNT(*) FROM {selection.entries} WHERE {selection.where}"  # noqa: S608 - made of validated names
             total = int(connection.execute(sql, selection.parameters).fetchall()[0][0])
-            if len(selection.parameters) <= self._MOST_FILTERS and len(str(selection.parameters)) <= self._MOST_TEXT:
-                self._totals[selection] = total
+            self.note(selection, total)
         return total
 
-    def leader(self, connection: sqlite3.Connection, table: Table, filters: Sequence[_Filter]) -> _Filter | None:
-        """The filter that lets the fewest through; None when one lets none through."""
-        if len(filters) > self._MOST_FILTERS or len(str(filters)) > self._MOST_TEXT:
-            return _rarest(connection, table, filters)
-        key = (table.name, frozenset(filters))
+    def leader(self, connection: sqlite3.Connection, table: Table, postings: Sequence[_Posting]) -> _Posting | None:
+        """The one that lets the fewest through; None when one lets none through."""
+        if not self._worth_keeping([posting.text for posting in postings if isinstance(posting, _Filter)]):
+            return _rarest(connection, table, postings)
+        key = (table.name, frozenset(postings))
         if key not in self._leaders:
-            self._leaders[key] = _rarest(connection, table, filters)
+            self._leaders[key] = _rarest(connection, table, postings)
         return self._leaders[key]
+
+    def _worth_keeping(self, values: Sequence[object]) -> bool:
+        """Whether what clients sent is short enough to be remembered; else it could fill the memory."""
+        return len(values) <= self._MOST_FILTERS and sum(len(str(value)) for value in values) <= self._MOST_TEXT
+
+    def view(self, connection: sqlite3.Connection, table: Table, visible: Visible) -> View:
+        """What is visible, at the moment of the last ``refresh``."""
+        return self.views.get(connection, table, visible, self._version)
 
 
 @contextlib.contextmanager
 def _moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """Within it, all reads see the same state."""
+    """Within it, all reads see the same state. Views that it has made stay, unless it ends with an exception."""
     connection.execute("BEGIN")
     try:
         yield
+        connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
 def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -> Iterator[Stored]:
-    sequence = selection.sequence
+    sequence, visible = selection.sequence, query.visible
     sql = (
-        f"SELECT r.sequence, r.revision, r.wire, r.wire_checksum, r.id FROM {selection.rows} "  # noqa: S608 - made of validated names
+        f"SELECT r.sequence, r.revision, r.wire, r.wire_checksum, r.id, r.scope, r.owner FROM {selection.rows} "  # noqa: S608 - made of validated names
         f"WHERE {selection.where} AND {sequence} > ? ORDER BY {sequence} LIMIT ?"
     )
     bounds = (max(query.after, 0), query.limit + 1)
     with contextlib.closing(connection.execute(sql, (*selection.parameters, *bounds))) as cursor:
         try:
-            for number, revision, wire, expected, id_ in cursor:
-                if of_wire(id_, wire) != expected:
-                    raise damaged()
+            for number, revision, wire, expected, id_, scope, owner in cursor:
+                if of_wire(id_, wire) != expected or not (visible is None or sees(visible, id_, scope, owner)):
+                    raise damaged()  # where it is an index that is damaged, too, nobody gets what is not his to see
                 yield Stored(number, revision, wire)
         except (TypeError, AttributeError):  # damage can change a value's type
             raise damaged() from None
@@ -115,39 +161,70 @@ def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -
 
 def _select(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> _Selection | None:
     """The query as SQL, or None when nothing can match."""
-    tags = tuple(dict.fromkeys(query.tags))
-    filters = [*(_Filter(column, text) for column, text in query.equal.items()), *(_Filter(None, tag) for tag in tags)]
     for column in query.equal:
         if column not in table.columns:
             raise LookupError(f"{table.name} has no index on {column!r}")
-    if not filters:
+    tags = dict.fromkeys(query.tags)
+    postings: list[_Posting] = [_Filter(column, text) for column, text in query.equal.items()]
+    postings += [_Filter(None, tag) for tag in tags]
+    if query.visible is not None:
+        if not (query.visible.owners or query.visible.ids):
+            return None
+        postings.append(counts.view(connection, table, query.visible))
+    if not postings:
         name = f'"{table.name}" AS r'
         return _Selection(frozenset(), name, name, "r.sequence", "TRUE", ())
-    if len(filters) == 1:
-        return _led_by(connection, table, filters[0], [])
-    leader = counts.leader(connection, table, filters)
-    return leader and _led_by(connection, table, leader, [each for each in filters if each != leader])
+    leader = postings[0] if len(postings) == 1 else counts.leader(connection, table, postings)
+    return None if leader is None else _led_by(connection, table, leader, [each for each in postings if each != leader])
 
 
-def _led_by(connection: sqlite3.Connection, table: Table, leader: _Filter, others: Sequence[_Filter]) -> _Selection:
-    """The entries of one posting list that all other filters let through.
+def _led_by(connection: sqlite3.Connection, table: Table, leader: _Posting, others: Sequence[_Posting]) -> _Selection:
+    """The entries of one posting list that all other ones have, too.
 
     The order of the tables is fixed (CROSS JOIN, INDEXED BY): without statistics SQLite would have to guess it.
     """
-    sequence = "l.sequence" if leader.column is None else "r.sequence"
-    columns = [(f'r."{each.column}" = ?', each.text) for each in others if each.column is not None]
-    tagged, tags = _carries(connection, table, sequence, [each.text for each in others if each.column is None])
-    if leader.column is None:
-        posting, first = f'"{table.name}_tag" AS l', "l.tag = ?"
-        rows = f'{posting} CROSS JOIN "{table.name}" AS r ON r.sequence = l.sequence'
-        entries = rows if columns else posting
-    else:
-        rows = entries = f'"{table.name}" AS r INDEXED BY "{table.index_name(leader.column)}"'
-        first = f'r."{leader.column}" = ?'
-    where = " AND ".join([first, *(condition for condition, _ in columns), *tagged])
+    source, sequence, first, parameters = _leading(table, leader)
+    joined: list[_Posting] = [each for each in others if isinstance(each, View)]
+    joined += [each for each in others if isinstance(each, _Filter)]
+    counted: Sequence[str] = ()
+    if len(joined) > _JOINED:
+        counted = [each.text for each in joined if isinstance(each, _Filter) and each.column is None]
+        joined = [each for each in joined if isinstance(each, View) or each.column is not None]
+    followers = [_following(table, each, f"f{number}", sequence) for number, each in enumerate(joined)]
+    tagged, tags = _carries(connection, table, sequence, counted)
+    entries = " CROSS JOIN ".join([source, *(follower for follower, _, _ in followers)])
     return _Selection(
-        frozenset([leader, *others]), rows, entries, sequence, where, (leader.text, *(text for _, text in columns), *tags)
+        frozenset([leader, *others]),
+        entries if sequence == "r.sequence" else f'{entries} CROSS JOIN "{table.name}" AS r ON r.sequence = {sequence}',
+        entries,
+        sequence,
+        " AND ".join([first, *(condition for _, condition, _ in followers), *tagged]),
+        (*parameters, *(text for _, _, texts in followers for text in texts), *tags),
     )
+
+
+def _following(table: Table, posting: _Posting, name: str, sequence: str) -> tuple[str, str, tuple[str, ...]]:
+    """A posting list that a leader's entries are looked up in: the table, the condition, and the parameters of that.
+
+    Never the resources themselves: a posting list is dense, where each row is on a page of its own.
+    """
+    same = f"{name}.sequence = {sequence}"
+    if isinstance(posting, View):
+        return f'temp."{posting.name}" AS {name}', same, ()
+    if posting.column is None:
+        return f'"{table.name}_tag" AS {name}', f"{name}.tag = ? AND {same}", (posting.text,)
+    source = f'"{table.name}" AS {name} INDEXED BY "{table.index_name(posting.column)}"'
+    return source, f'{name}."{posting.column}" = ? AND {same}', (posting.text,)
+
+
+def _leading(table: Table, posting: _Posting) -> tuple[str, str, str, tuple[str, ...]]:
+    """A posting list as the first of some tables: the table, its sequence, what selects the list, and the parameter of that."""
+    if isinstance(posting, View):
+        return f'temp."{posting.name}" AS v', "v.sequence", "TRUE", ()
+    if posting.column is None:
+        return f'"{table.name}_tag" AS l', "l.sequence", "l.tag = ?", (posting.text,)
+    source = f'"{table.name}" AS r INDEXED BY "{table.index_name(posting.column)}"'
+    return source, "r.sequence", f'r."{posting.column}" = ?', (posting.text,)
 
 
 def _carries(
@@ -171,9 +248,9 @@ def _carries(
     return [counted], parameters
 
 
-def _rarest(connection: sqlite3.Connection, table: Table, filters: Sequence[_Filter]) -> _Filter | None:
-    """The filter with the shortest posting list, found without reading the long ones; None when one has no entry."""
-    lengths = dict.fromkeys(filters, 0)
+def _rarest(connection: sqlite3.Connection, table: Table, postings: Sequence[_Posting]) -> _Posting | None:
+    """The shortest posting list, found without reading the long ones; None when one has no entry."""
+    lengths = dict.fromkeys(postings, 0)
     limit = 16
     while True:
         for each in lengths:
@@ -186,12 +263,11 @@ def _rarest(connection: sqlite3.Connection, table: Table, filters: Sequence[_Fil
         limit *= 16
 
 
-def _length(connection: sqlite3.Connection, table: Table, posting: _Filter, limit: int) -> int:
+def _length(connection: sqlite3.Connection, table: Table, posting: _Posting, limit: int) -> int:
     """How many entries the posting list has, counted up to ``limit``."""
-    if posting.column is None:
-        source = f'"{table.name}_tag" WHERE tag = ?'
-    else:
-        source = f'"{table.name}" INDEXED BY "{table.index_name(posting.column)}" WHERE "{posting.column}" = ?'
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {source} LIMIT ?)"  # noqa: S608 - made of validated names
-    length: int = connection.execute(sql, (posting.text, limit)).fetchall()[0][0]
+    if isinstance(posting, View):
+        return min(posting.size, limit)
+    source, _, where, parameters = _leading(table, posting)
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT ?)"  # noqa: S608 - made of validated names
+    length: int = connection.execute(sql, (*parameters, limit)).fetchall()[0][0]
     return length

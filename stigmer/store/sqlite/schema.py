@@ -38,6 +38,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE TABLE kinds (name TEXT PRIMARY KEY NOT NULL, columns TEXT NOT NULL) WITHOUT ROWID",
         ),
     ),
+    Migration(
+        (),
+        (
+            'CREATE TABLE "{name}_gone" (number INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL)',
+            """CREATE TRIGGER "{name}_tell" AFTER DELETE ON "{name}"
+            BEGIN INSERT INTO "{name}_gone" (sequence) VALUES (OLD.sequence); END""",
+        ),
+    ),
 )
 """The first one makes version 1. A migration is never changed once released; a new one goes to the end."""
 

@@ -54,9 +54,16 @@ CREATE TABLE "{name}_label" (
     name TEXT NOT NULL, value TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (name, value, sequence)
 ) WITHOUT ROWID;
 CREATE INDEX "{name}_label_by_sequence" ON "{name}_label" (sequence);
-CREATE TABLE "{name}_deleted" (id TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID
+CREATE TABLE "{name}_deleted" (id TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
+CREATE TABLE "{name}_gone" (number INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL)
 """
 # Large columns come last, the wire bytes before the document: a get then reads no page that only the document is on.
+
+_TELL = """
+CREATE TRIGGER "{name}_tell" AFTER DELETE ON "{name}"
+BEGIN INSERT INTO "{name}_gone" (sequence) VALUES (OLD.sequence); END
+"""
+# What is gone, in order of deletion, is what views follow. As a trigger it holds for whoever deletes, older servers included.
 
 
 class Write(NamedTuple):
@@ -110,13 +117,13 @@ class Table:
     @property
     def tables(self) -> tuple[str, ...]:
         """The names of all its tables."""
-        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted")))
+        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "gone")))
 
     def definition(self) -> Sequence[str]:
         """The statements that create the tables."""
         columns = "".join(f"\n    \"{column}\" TEXT NOT NULL DEFAULT ''," for column in self.columns)
         create = _DEFINITION.format(name=self.name, columns=columns).split(";")
-        return (*create, *(self.index_definition(column) for column in self.columns))
+        return (*create, _TELL.format(name=self.name), *(self.index_definition(column) for column in self.columns))
 
     def index_name(self, column: str) -> str:
         """The name of the index on one of ``columns``. Its entries are in order of sequence, as those of all indexes are."""
