@@ -51,6 +51,11 @@ def check_generated(session: nox.Session) -> None:
     Path(IMAGE).parent.mkdir(exist_ok=True)
     Path(IMAGE).write_bytes((fresh / IMAGE).read_bytes())
     stale = [path for folder in GENERATED for path in differences(Path(folder), fresh / folder)]
+    for plugin in map(Path, PLUGINS):
+        if (plugin / "protos").exists():
+            session.run("python", str(plugin / "protos" / "generate.py"), str(fresh), silent=True)
+            package = plugin.name.replace("-", "_")
+            stale += differences(plugin / package / "_proto", fresh / package / "_proto")
     if stale:
         session.error(f"generated anew, these files would differ; run `nox -s protos`: {', '.join(stale)}")
 
@@ -74,7 +79,8 @@ def tests(session: nox.Session) -> None:
 def protos(session: nox.Session) -> None:
     """Generates the message classes anew; ``-- publish`` also makes the wire of today what later ones may not break."""
     install(session, "check")
-    session.run("python", "protos/generate.py")
+    for script in ["protos/generate.py", *map(str, sorted(Path("plugins").glob("*/protos/generate.py")))]:
+        session.run("python", script)
     if "publish" in session.posargs:
         session.run("buf", "breaking", IMAGE, "--against", PUBLISHED, *BUF)
         session.run("python", "protos/publish.py", IMAGE, PUBLISHED)

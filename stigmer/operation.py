@@ -12,6 +12,8 @@ from stigmer._proto.ai.stigmer.commons.apiresource.service_options_pb import ext
 from stigmer._proto.ai.stigmer.iam.iampolicy.v1.rpcauthorization.method_options_pb import (
     RpcAuthorizationConfig,
     ext_config,
+    ext_is_public,
+    ext_is_skip_authorization,
 )
 from stigmer.errors import ConfigurationError
 from stigmer.kind import Kind
@@ -62,8 +64,13 @@ class Operation:
     @property
     def authorization(self) -> RpcAuthorizationConfig | None:
         """What a caller needs to hold, as the rpc declares it; None when it declares nothing."""
-        options = self.method.proto.options
-        return options[ext_config] if options is not None and ext_config in options else None
+        config: RpcAuthorizationConfig | None = self._option(ext_config)
+        return config
+
+    @property
+    def skips_authorization(self) -> bool:
+        """Whether the rpc declares that no permission is needed: it is public, or looks after itself."""
+        return bool(self._option(ext_is_public) or self._option(ext_is_skip_authorization))
 
     def check_kind(self) -> None:
         """Makes sure that the rpc's service says that it is about ``kind``.
@@ -79,6 +86,10 @@ class Operation:
         if declared != self.kind.number:
             text = f"{self.name}: service {service.type_name} declares the kind {declared}, not {self.kind.key}"
             raise ConfigurationError(text)
+
+    def _option(self, extension: Any) -> Any:
+        options = self.method.proto.options
+        return options[extension] if options is not None and extension in options else None
 
 
 def method(file: DescFile, service: str, name: str) -> DescMethod:

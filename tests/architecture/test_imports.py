@@ -22,7 +22,17 @@ KNOWN_BY = {
     "pydantic_settings": ("stigmer.settings", "stigmer.cli.configuration", "stigmer.testing.settings"),
     "pytest": ("stigmer.testing",),
 }
-PUBLIC = {"stigmer", "stigmer.pipeline", "stigmer.steps", "stigmer.testing", "stigmer.unknown"}
+PUBLIC = {
+    "stigmer",
+    "stigmer.app",
+    "stigmer.cli.configuration",
+    "stigmer.cli.exits",
+    "stigmer.ownership",
+    "stigmer.pipeline",
+    "stigmer.steps",
+    "stigmer.testing",
+    "stigmer.unknown",
+}
 
 
 def within(module, packages):
