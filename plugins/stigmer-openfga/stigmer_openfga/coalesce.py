@@ -52,13 +52,13 @@ class Checks:
 
     async def close(self) -> None:
         """Gives up what is under way; whoever waits gets ``NoAnswer``."""
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            _fail(answer)
         running = list(self._running)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        for answer in self._waiting.values():
-            _fail(answer)
-        self._waiting.clear()
 
     def _answer(self, question: _Question) -> asyncio.Future[bool]:
         found = self._waiting.get(question)
@@ -84,7 +84,7 @@ class Checks:
             self._asked.update(batch)
             task = asyncio.get_running_loop().create_task(self._ask(batch))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
 
     async def _ask(self, batch: dict[_Question, asyncio.Future[bool]]) -> None:
         answers: Sequence[bool | None] = [None] * len(batch)
@@ -97,7 +97,11 @@ class Checks:
                 if self._asked.get(question) is future:
                     del self._asked[question]
                 _fail(future) if answer is None else _settle(future, answer)
-            asyncio.get_running_loop().call_soon(self._schedule)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Makes room for what waits; not before the task is over, or the last one would find no room for it."""
+        self._running.discard(task)
+        self._schedule()
 
     async def _told(self, questions: list[_Question]) -> Sequence[bool | None]:
         fresh, relations = questions[0].fresh, [question.relation for question in questions]

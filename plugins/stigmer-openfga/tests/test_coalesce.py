@@ -81,6 +81,15 @@ async def test_what_has_gone_out_may_be_older_than_a_revocation(fresh, times):
     assert await asyncio.gather(first, second) == [True, True]
 
 
+@pytest.mark.parametrize("batches", [1, 2, 4])
+async def test_what_waits_goes_when_there_is_room(batches):
+    """However few calls may be under way, all that waits is asked in the end, without anybody new coming."""
+    fake = Fake()
+    asking = checks(fake, batches=batches)
+    await asyncio.gather(*(asking.allowed(question, fresh=True) for question in QUESTIONS))
+    assert [size for size, _ in fake.asked] == [50, 50, 20]
+
+
 async def test_at_most_so_many_calls():
     """While two calls are under way the rest waits, and then goes together."""
     fake = Fake()
