@@ -81,7 +81,7 @@ def find(connection: sqlite3.Connection, table: Table, owner: Owner, slug: str) 
 
 def id_used(connection: sqlite3.Connection, table: Table, id_: str) -> bool:
     """Whether a resource has this id or ever had."""
-    return bool(connection.execute(table.read.id_used, (id_,)).fetchall())
+    return bool(connection.execute(table.read.id_used, (id_, id_)).fetchall())
 
 
 def _one(

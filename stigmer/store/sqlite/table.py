@@ -181,5 +181,5 @@ def _content(columns: Sequence[str]) -> list[str]:
 
 def _read_statements(name: str) -> Read:
     row = f'SELECT sequence, revision, wire, wire_checksum, key_checksum, id, scope, owner, slug FROM "{name}"'  # noqa: S608 - validated names
-    used = f'SELECT 1 FROM "{name}" WHERE id = ?1 UNION ALL SELECT 1 FROM "{name}_deleted" WHERE id = ?1'  # noqa: S608 - as above
+    used = f'SELECT 1 FROM "{name}" WHERE id = ? UNION ALL SELECT 1 FROM "{name}_deleted" WHERE id = ?'  # noqa: S608 - as above
     return Read(get=f"{row} WHERE id = ?", find=f"{row} WHERE scope = ? AND owner = ? AND slug = ?", id_used=used)
