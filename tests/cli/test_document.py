@@ -33,7 +33,7 @@ def read(text):
         ("a: *a", "line 1: aliases (*a) are not taken; write the value again"),
         ("[" * 5000, "line 1: is nested too deeply"),
         ("a: " * 5000, "line 1, column 5: mapping values are not allowed in this context"),
-        ('{"a":' * 5000, "is nested too deeply"),
+        ('{"a":' * 100_000, "is nested too deeply"),
         ("metadata:\n\tname: x", "line 2, column 1: found character that cannot start any token"),
         ("metadata: {name: x", "did not find expected ',' or '}'"),
         ('{"metadata": {"name": }}', "line 1, column 23: Expecting value"),
