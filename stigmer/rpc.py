@@ -97,8 +97,8 @@ class Endpoint:
         """
         limit = self._services.max_message_bytes
         request = await _receive(stream, self._operation.request, limit)
-        ctx = RequestContext(self._operation, request, self._services, caller=self._caller, info=_call_info(stream))
-        ctx.request_id = _request_id(stream)
+        info, id_ = _call_info(stream), _request_id(stream)
+        ctx = RequestContext(self._operation, request, self._services, caller=self._caller, info=info, request_id=id_)
         try:
             response = (await self._handle(ctx)).wire
             if len(response) > limit:

@@ -10,10 +10,7 @@ from stigmer.ownership import owner_of, owner_of_state
 from stigmer.payload import Payload
 from stigmer.steps.slots import EXISTING, SLUG, STATE
 from stigmer.store import Document, Stored
-from stigmer.store.document import MAX_WIRE_BYTES, make_document
-
-ANSWER_BYTES = 64 * 1024
-"""A stored resource is smaller than the largest message by this much, so that every answer has room for it."""
+from stigmer.store.document import ANSWER_BYTES, MAX_WIRE_BYTES, make_document
 
 
 class Persist:

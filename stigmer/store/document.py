@@ -13,8 +13,11 @@ from stigmer.kind import Kind
 from stigmer.payload import decode
 from stigmer.store import Document, Owner
 
-MAX_WIRE_BYTES = 10 * 1024 * 1024 - 64 * 1024
-"""A resource is at most this large, so that an answer of 10 MiB always has room for it."""
+ANSWER_BYTES = 64 * 1024
+"""A stored resource is smaller than the largest message by this much, so that every answer has room for it."""
+
+MAX_WIRE_BYTES = 10 * 1024 * 1024 - ANSWER_BYTES
+"""A resource is never larger than this."""
 
 M = TypeVar("M", bound=Message[Any])
 

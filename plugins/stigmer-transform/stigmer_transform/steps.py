@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from stigmer import RESPONSE, Payload, RequestContext
+from stigmer import RESPONSE, RequestContext
 from stigmer.steps import EXISTING, STATE
 from stigmer.unknown import same
 from stigmer_transform.mask import Mask
@@ -50,7 +50,6 @@ class KeepHidden:
             path.keep(state, existing.message)
         if ctx.operation.verb == "apply" and same(_with_audit_of(existing.message, state), existing.message):
             ctx[STATE] = None
-            ctx[RESPONSE] = Payload(ctx.operation.response, wire=existing.stored.wire)
 
 
 def _with_audit_of(stored: Any, state: Any) -> Any:
