@@ -18,11 +18,13 @@ PLUGINS = sorted(str(folder.parent) for folder in Path("plugins").glob("*/pyproj
 GENERATED = ["stigmer/_proto", "stigmer/client/_proto"]
 IMAGE = "build/image.binpb"
 PUBLISHED = "protos/published.binpb"
+ENGINE = "requirements/ngh2.txt"
 BUF = ["--config", "protos/buf.yaml"]
 
 
 def install(session: nox.Session, *groups: str, extras: str = "") -> None:
     """Installs the project, its plugins and dependency groups; pip itself knows groups only since 25.1."""
+    session.install("--require-hashes", "--no-deps", "-r", ENGINE)
     editable = [argument for plugin in PLUGINS for argument in ("-e", plugin)]
     session.install(f".{extras}", *editable, *nox.project.dependency_groups(PROJECT, *groups))
 

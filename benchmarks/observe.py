@@ -6,6 +6,7 @@ import asyncio
 import os
 import statistics
 import time
+from types import SimpleNamespace
 
 from loguru import logger
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -15,6 +16,7 @@ from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.command_pb import desc
 from stigmer._proto.ai.stigmer.commons.apiresource.apiresourcekind.kind_pb import ApiResourceKind
 from stigmer.observe import Observe, configure_logging
+from stigmer.transport.statistics import Statistics
 
 CALLS, ROUNDS = 2000, 7
 OFF = {"log": "off", "plugins": ()}
@@ -67,7 +69,7 @@ async def measure(name):
         configure_logging(settings, sink)
         observe = Observe(exporter=Nowhere())
         handle = pipeline(observe, settings)
-        await observe.startup()
+        await observe.startup(SimpleNamespace(statistics=Statistics()))
         ctx = RequestContext(OP, Payload.of(Session()), None, request_id="0123456789abcdef")
         if "not sampled" in name:
             ctx.info.metadata.update(NOT_SAMPLED)

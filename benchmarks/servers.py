@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -19,10 +19,15 @@ def pin_load() -> None:
     os.sched_setaffinity(0, {CORES[-1]})
 
 
+def process(*command: str) -> AbstractContextManager[tuple[str, int]]:
+    """Runs a server in Python, as ``program`` does."""
+    return program(sys.executable, *command)
+
+
 @contextmanager
-def process(*command: str) -> Iterator[tuple[str, int]]:
+def program(*command: str, **variables: str) -> Iterator[tuple[str, int]]:
     """Runs a server that prints its address on standard error, and gives (address, pid)."""
-    with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | variables) as server:
         os.sched_setaffinity(server.pid, {CORES[0]})
         try:
             yield _address(server), server.pid
@@ -40,7 +45,7 @@ def stigmer(store: str, *flags: str) -> Iterator[tuple[str, int]]:
 @contextmanager
 def echo(size: int) -> Iterator[tuple[str, int]]:
     """A bare grpclib server that answers every call with ``size`` bytes."""
-    with process(str(HERE / "echo_server.py"), str(size)) as found:
+    with process(str(HERE / "echo_server.py"), "stock", str(size)) as found:
         yield found
 
 

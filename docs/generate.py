@@ -6,6 +6,7 @@ and ``<!-- end -->``. NAME is a function below, or the path of an example that i
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from stigmer import errors, hookspecs
 from stigmer.app import assembled
 from stigmer.cli.exits import Code
 from stigmer.settings import Settings
+from stigmer.transport.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- made from the code: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -54,8 +56,20 @@ def settings() -> str:
     rows = [
         (f"`STIGMER_{name.upper()}`", f"`--{name.replace('_', '-')}`", _default(name), field.description or "")
         for name, field in Settings.model_fields.items()
+        if name != "limits"
     ]
+    page = "[docs/transport.md](docs/transport.md#limits)"
+    rows.append(
+        ("`STIGMER_LIMIT_<NAME>`", "`--limit NAME=VALUE`", "", f"{Settings.model_fields['limits'].description}: {page}")
+    )
     return _table(("variable", "flag of `stigmer serve`", "default", "what"), rows)
+
+
+def limits() -> str:
+    """Each limit of the transport with its default."""
+    defaults = dataclasses.asdict(Limits())
+    rows = [(f"`{name}`", _number(defaults[name]), text) for name, text in Limits.texts().items()]
+    return _table(("limit", "default", "of what"), rows)
 
 
 def exits() -> str:
@@ -104,8 +118,17 @@ def _default(name: str) -> str:
     field = Settings.model_fields[name]
     if field.default_factory is not None:
         return "`sqlite:///` and a file in the user's data folder"
-    shown = {None: "", (): "", False: "off"}
-    return shown.get(field.default, f"`{field.default}`")
+    if isinstance(field.default, tuple):
+        return f"`{','.join(field.default)}`" if field.default else ""
+    return {None: "", False: "off"}.get(field.default, f"`{field.default}`")
+
+
+def _number(value: float) -> str:
+    """A number as it is written, and how people would say it."""
+    for size, unit in ((1024 * 1024, "MiB"), (1024, "KiB")):
+        if value >= size and value % size == 0:
+            return f"`{value}` ({value // size} {unit})"
+    return f"`{value:g}`"
 
 
 def _clause(described: object) -> str:

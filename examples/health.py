@@ -1,4 +1,4 @@
-"""Asks a server whether it serves; the exit code tells. Usage: ``python examples/health.py HOST:PORT``."""
+"""Asks a server whether it serves; the exit code tells. Usage: ``python examples/health.py HOST:PORT|unix:PATH``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 
 async def serves(address: str) -> bool:
-    """Whether the server at ``address``, HOST:PORT, says within two seconds that it serves."""
+    """Whether the server at ``address``, HOST:PORT or unix:PATH, says within two seconds that it serves."""
     host, _, port = address.rpartition(":")
-    async with Channel(host, int(port)) as channel:
+    async with Channel(path=port) if host == "unix" else Channel(host, int(port)) as channel:
         try:
             response = await HealthStub(channel).Check(HealthCheckRequest(), timeout=2)
         except (OSError, TimeoutError, GRPCError, StreamTerminatedError):

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from grpclib.encoding.proto import ProtoStatusDetailsCodec
 from grpclib.health.check import ServiceStatus
 from grpclib.health.service import OVERALL, Health
 from loguru import logger
 from protobuf import DescFile
 
 from stigmer import session
+from stigmer.addresses import host_and_port
 from stigmer.assembly import AUTHORIZE
 from stigmer.context import Services
 from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import Authenticator
 from stigmer.identity import ANONYMOUS, SYSTEM, Caller, Clock, IdGenerator, SystemClock
 from stigmer.kind import Kind
+from stigmer.listening import Listener, own, worded
 from stigmer.observe import Observe
 from stigmer.operation import Operation
 from stigmer.pipeline import Handle, Pipeline
 from stigmer.plugins import Plugins, refusal
-from stigmer.rpc import DETAIL_FILES, authenticated, services_of, stopping
-from stigmer.settings import Settings, host_and_port
+from stigmer.rpc import DETAIL_FILES, authenticated, described, services_of
+from stigmer.settings import Settings
 from stigmer.steps.validate_proto import warm
 from stigmer.store import Store
 from stigmer.stores import MemoryPlugin, SqlitePlugin
-from stigmer.transport import Server, reflection
+from stigmer.tls import Tls
+from stigmer.transport.codec import BytesCodec
+from stigmer.transport.reflection import reflection
+from stigmer.transport.server import Server
+from stigmer.transport.statistics import Statistics
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,46 +106,77 @@ async def open_store(assembly: Assembly) -> Store:
 class App:
     """A server that runs."""
 
-    def __init__(self, assembly: Assembly, store: Store, clock: Clock) -> None:
+    def __init__(self, assembly: Assembly, store: Store, clock: Clock, tls: Tls | None = None) -> None:
         self.assembly = assembly
         self.store = store
+        self._tls = tls
         self._health = ServiceStatus()
+        self._sockets = contextlib.ExitStack()
+        self._addresses: list[str] = []
         services = Services(store, clock, IdGenerator(clock), assembly.settings.max_message_bytes)
         handlers = services_of(assembly.handles(), services, assembly.caller)
         health = Health({OVERALL: [self._health], **{handler: [self._health] for handler in handlers}})
         names = [*(handler.name for handler in handlers), "grpc.health.v1.Health"]
         files = [pipeline.operation.method.parent.file for pipeline in assembly.pipelines.values()]
         reflecting = reflection([*_with_dependencies(files), *DETAIL_FILES], names)
-        limit = assembly.settings.max_message_bytes
-        self._server = Server(handlers, [health, *reflecting], limit=limit, stopping=stopping)
+        self._server = Server(
+            [*handlers, health, *reflecting],
+            codec=BytesCodec(),
+            status_details_codec=ProtoStatusDetailsCodec(),
+            limits=assembly.settings.limits,
+            describe=described,
+        )
 
     @classmethod
-    async def start(cls, settings: Settings, extra: Mapping[str, object] | None = None, clock: Clock | None = None) -> Self:
+    async def start(
+        cls,
+        settings: Settings,
+        extra: Mapping[str, object] | None = None,
+        clock: Clock | None = None,
+        listeners: Sequence[Listener] | None = None,
+    ) -> Self:
         """Assembles, opens the store and listens.
 
         Args:
             settings: of the server.
             extra: plugins by name, beside those that the settings name.
             clock: the time; the machine's when left out.
+            listeners: what to listen on; made from the settings when left out.
 
         Raises:
-            ConfigurationError: settings, plugins or store are refused, or the address cannot be listened on.
+            ConfigurationError: settings, plugins, certificates or store are refused, or an address cannot be listened on.
         """
         assembly = assembled(settings, extra)
+        tls = Tls.of(settings)
         warm({pipeline.operation.request for pipeline in assembly.pipelines.values()})
         store = await open_store(assembly)
         try:
-            app = cls(assembly, store, clock or SystemClock())
-            await app._listen()
+            app = cls(assembly, store, clock or SystemClock(), tls)
+            await app._listen(listeners)
         except BaseException:
             await store.close()
             raise
         return app
 
     @property
+    def addresses(self) -> list[str]:
+        """What the server listens on: HOST:PORT, [IPV6]:PORT or unix:PATH, in the order of the settings."""
+        return self._addresses
+
+    @property
     def address(self) -> str:
-        """HOST:PORT that the server listens on."""
-        return self._server.address
+        """The first of ``addresses``."""
+        return self.addresses[0]
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the transport counts."""
+        return self._server.statistics
+
+    def reload(self) -> None:
+        """Reads certificates again, for connections from now on."""
+        if self._tls is not None:
+            self._tls.reload()
 
     async def stop(self) -> None:
         """Lets calls in flight finish, then stops plugins and closes the store, whatever of that fails."""
@@ -146,27 +186,36 @@ class App:
             if not await self._server.drain(grace):
                 logger.warning("calls were still running after {} s and were cancelled", grace)
         finally:
+            self._sockets.close()
             try:
                 await self._shut_down()
             finally:
                 await self.store.close()
 
-    async def _listen(self) -> None:
+    async def _listen(self, listeners: Sequence[Listener] | None) -> None:
         try:
             await self._start_up()
-            await self._bind()
+            for listener in listeners or self._sockets.enter_context(own(self.assembly.settings.listen)):
+                await self._bind(listener)
+            self._addresses = self._server.addresses
         except BaseException:
+            await self._server.drain(0)
+            self._sockets.close()
             await self._shut_down()
             raise
+        if self._tls is not None:
+            watching = asyncio.create_task(self._tls.watch())
+            self._sockets.callback(watching.cancel)
         self._health.set(True)
 
-    async def _bind(self) -> None:
-        listen = self.assembly.settings.listen
-        host, port = host_and_port(listen)
-        try:
-            await self._server.start(host, port)
-        except OSError as error:
-            raise ConfigurationError(f"cannot listen on {listen}: {error.strerror or error}") from error
+    async def _bind(self, listener: Listener) -> None:
+        with worded(listener.address):
+            if listener.sock is not None:
+                await self._server.start(sock=listener.sock)
+            else:
+                host, port = host_and_port(listener.address)
+                ssl = None if self._tls is None else self._tls.context
+                await self._server.start(host, port, ssl=ssl, reuse_port=listener.shared)
 
     async def _start_up(self) -> None:
         for plugin, startup in self.assembly.plugins.implementations("startup"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 D = TypeVar("D")
+
+_LONGEST_REQUEST_ID = 128
 
 
 class Slot(Generic[T]):
@@ -74,7 +77,6 @@ class RequestContext:
         operation: what is being done.
         caller: who does it.
         info: what the transport knows about the call.
-        request_id: for logs; the client's ``x-request-id`` or a new one.
         step: name of the step that runs, or ran last.
         committed: a write is durable: nothing after it fails the call or is undone.
     """
@@ -82,13 +84,13 @@ class RequestContext:
     __slots__ = (
         "_after_commit",
         "_payload",
+        "_request_id",
         "_services",
         "_slots",
         "caller",
         "committed",
         "info",
         "operation",
-        "request_id",
         "step",
     )
 
@@ -105,10 +107,10 @@ class RequestContext:
         self.operation = operation
         self.caller = caller
         self.info = info or CallInfo()
-        self.request_id = request_id
         self.step = ""
         self.committed = False
         self._payload = payload
+        self._request_id = request_id
         self._services = services
         self._slots: dict[Slot[Any], Any] = {}
         self._after_commit: list[Callable[[], Awaitable[None]]] = []
@@ -121,6 +123,14 @@ class RequestContext:
             Undecodable: the client's bytes are no such message.
         """
         return self._payload.message
+
+    @property
+    def request_id(self) -> str:
+        """For logs: the client's own ``x-request-id``, if it is fit for a log line, else a new one."""
+        if not self._request_id:
+            given = self.info.metadata.get("x-request-id")
+            self._request_id = given if isinstance(given, str) and _fits_a_line(given) else os.urandom(8).hex()
+        return self._request_id
 
     @property
     def store(self) -> Store:
@@ -190,3 +200,7 @@ class RequestContext:
         """The callbacks so far; they are forgotten here, so that a run that begins again does not leave any behind."""
         callbacks, self._after_commit = self._after_commit, []
         return callbacks
+
+
+def _fits_a_line(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_REQUEST_ID and text.isascii() and text.isprintable()

@@ -93,6 +93,28 @@ async def test_a_taken_address_is_refused():
             await App.start(settings(listen=address))
 
 
+async def test_of_several_addresses_one_is_taken(tmp_path, monkeypatch):
+    """When one of the addresses is refused the others are listened on no more, and a socket's file is gone."""
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=f"cannot listen on {address}"):
+            await App.start(settings(listen=f"unix:s.sock,{address}"))
+    assert not (tmp_path / "s.sock").exists()
+
+
+async def test_several_addresses_are_listened_on(tmp_path, monkeypatch):
+    """All addresses answer; ``address`` is the first, and both are known after the end too."""
+    monkeypatch.chdir(tmp_path)
+    async with serving(listen="127.0.0.1:0,unix:s.sock,[::1]:0") as app:
+        assert app.addresses[0] == app.address
+        assert [address.rpartition(":")[0] for address in app.addresses] == ["127.0.0.1", "unix", "[::1]"]
+        for address in app.addresses:
+            with pytest.raises(grpc.aio.AioRpcError, match="not found"):
+                await get(address)
+    assert len(app.addresses) == 3
+
+
 async def test_plugins_are_started_and_stopped_with_the_server():
     """``startup`` is awaited before the server listens, ``shutdown`` after the last call; plain functions will do as well."""
     log = []

@@ -21,8 +21,11 @@ def settings(**flags: Any) -> Settings:
     Raises:
         CommandError: a value is refused; the text names flag and variable, a line each.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if "limits" in given:
+        given["limits"] = dict(_limit(text) for text in given["limits"])
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
         lines = [f"{_names(problem['loc'])}: {_reason(problem)}" for problem in error.errors()]
         raise CommandError(Code.CONFIGURATION, "\n".join(lines)) from error
@@ -52,7 +55,17 @@ def refusals() -> Iterator[None]:
         raise CommandError(Code.CONFIGURATION, error.text) from error
 
 
+def _limit(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(Code.CONFIGURATION, f"--limit: {text!r} is not NAME=VALUE")
+    return name.strip().lower().replace("-", "_"), value.strip()
+
+
 def _names(location: tuple[int | str, ...]) -> str:
+    if location[:1] == ("limits",):
+        name = str(location[1]) if len(location) > 1 else ""
+        return f"--limit {name or 'NAME=VALUE'} (STIGMER_LIMIT_{name.upper() or '<NAME>'})"
     field = str(location[0]) if location else "settings"
     return f"--{field.replace('_', '-')} (STIGMER_{field.upper()})"
 

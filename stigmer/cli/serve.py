@@ -2,73 +2,115 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
-import inspect
-import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import typer
-from pydantic.fields import FieldInfo
 
+from stigmer.addresses import host_and_port, joined
 from stigmer.app import App
 from stigmer.cli.configuration import refusals, settings
-from stigmer.cli.text import visible
+from stigmer.cli.exits import CommandError
+from stigmer.cli.process import say, serve_here
+from stigmer.cli.setting_options import with_options
+from stigmer.cli.text import visible_lines
+from stigmer.cli.workers import Parent, Supervisor
+from stigmer.listening import Listener, reserved
 from stigmer.observe import configure_logging
 from stigmer.settings import Settings
 
 cli = typer.Typer(rich_markup_mode=None, add_completion=False)
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(**flags: Any) -> None:
     """Serve sessions over gRPC until SIGTERM or SIGINT, then finish the calls in flight and exit with 0.
 
     Every option is also a variable; options win. Standard error has a line "stigmer is serving on HOST:PORT" once calls are
-    answered. Exit code 78: a setting, a plugin, the address or the store file is refused.
+    answered. SIGHUP reads certificates again. Exit code 78: a setting, a plugin, a certificate, an address or the store file
+    is refused.
     """
     wanted = settings(**flags)
     configure_logging(wanted)
-    with refusals(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(wanted))
+    store, plugins = _without_password(wanted.store), ", ".join(wanted.plugins) or "none"
+    say(f"stigmer {version('stigmer')}: store {store}, plugins {plugins}")
+    with refusals():
+        code = _serve_alone(wanted) if wanted.workers == 1 else _serve_together(wanted)
+    if code:
+        raise typer.Exit(code)
+    say("stigmer has stopped")
 
 
-async def _serve(wanted: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    _say(
-        f"stigmer {version('stigmer')}: store {_without_password(wanted.store)}, plugins {', '.join(wanted.plugins) or 'none'}"
-    )
-    app = await App.start(wanted)
-    _settle_memory()
+def _serve_alone(wanted: Settings) -> int:
+    serve_here(wanted, _Announcing(wanted))
+    return 0
+
+
+def _serve_together(wanted: Settings) -> int:
+    """Serves with workers; this process only looks after them."""
+    announcing = _Announcing(wanted)
+    with contextlib.ExitStack() as stack:
+        listeners = stack.enter_context(reserved(wanted.listen))
+
+        def work(number: int, parent: Parent) -> int:
+            return _work(_own(wanted, number), listeners, parent)
+
+        def stops() -> None:
+            announcing.stops()
+            stack.close()  # nobody must wait at a socket where all have stopped listening
+
+        crew = Supervisor(wanted.workers, work, wanted.drain_seconds, say)
+        return crew.run(lambda: announcing.announce([each.address for each in listeners]), stops)
+
+
+def _work(own: Settings, listeners: Sequence[Listener], parent: Parent) -> int:
+    """What a worker does; gives its exit code."""
     try:
-        _say(f"stigmer is serving on {app.address}")
-        await stop.wait()
-        _say(f"stigmer is stopping: calls in flight have {wanted.drain_seconds:g} s to finish")
-    finally:
-        await app.stop()
-    _say("stigmer has stopped")
+        with refusals():
+            serve_here(own, _Reporting(parent), listeners, parent.alive)
+    except CommandError as error:
+        typer.echo(f"error: {visible_lines(error.text)}", err=True)
+        return error.code
+    return 0
 
 
-def _settle_memory() -> None:
-    """Spares calls the garbage collector, which has little to find: what is here now stays, and cycles are rare."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+def _own(wanted: Settings, number: int) -> Settings:
+    """The settings of one worker: each has a metrics port of its own."""
+    if wanted.metrics_listen is None:
+        return wanted
+    host, port = host_and_port(wanted.metrics_listen)
+    return wanted.model_copy(update={"metrics_listen": joined(host, port + number if port else 0)})
 
 
-def _say(line: str) -> None:
-    """Prints progress on a line of its own. That nobody reads any more is no reason to stop serving."""
-    with contextlib.suppress(OSError):
-        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - rich would end the process when the pipe is gone
+class _Announcing:
+    """Says on standard error how the server is doing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._seconds = settings.drain_seconds
+
+    def serves(self, app: App) -> None:
+        self.announce(app.addresses)
+
+    def announce(self, addresses: Sequence[str]) -> None:
+        say(f"stigmer is serving on {' and '.join(addresses)}")
+
+    def stops(self) -> None:
+        say(f"stigmer is stopping: calls in flight have {self._seconds:g} s to finish")
+
+
+class _Reporting:
+    """Tells the parent; it speaks for all workers."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+
+    def serves(self, _app: App) -> None:
+        self._parent.tell_ready()
+
+    def stops(self) -> None:
+        """The parent knows."""
 
 
 def _without_password(url: str) -> str:
@@ -76,37 +118,4 @@ def _without_password(url: str) -> str:
     return url.replace(f":{password}@", ":***@") if password else url
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where there is uvloop; else asyncio's own."""
-    try:
-        import uvloop  # noqa: PLC0415 - not every platform has it
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """The option of a setting. The value stays text: what it must look like is for the settings to say."""
-    flag = f"--{name.replace('_', '-')}"
-    boolean = field.annotation is bool
-    default = field.get_default(call_default_factory=True, validated_data={})
-    shown = {(): "none", None: "off", False: "off"}.get(default, default)
-    option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if boolean else flag,
-        help=f"{field.description}. Variable STIGMER_{name.upper()}; default: {shown}.",
-        show_default=False,
-        metavar=None if boolean else "VALUE",
-    )
-    annotation = Annotated[bool | None, option] if boolean else Annotated[str | None, option]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with a signature that names every setting, from which Typer makes the options."""
-    parameters = [_parameter(name, field) for name, field in Settings.model_fields.items()]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
-
-
-cli.command()(_with_options(serve))
+cli.command()(with_options(serve))

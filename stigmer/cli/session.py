@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
 from stigmer.cli.exits import Code, CommandError
+from stigmer.cli.target import Target, calls_server
 
 cli = typer.Typer(
     rich_markup_mode=None, add_completion=False, help="Create, read, change and list the sessions of a running server."
@@ -22,12 +23,6 @@ File = Annotated[
     ),
 ]
 Id = Annotated[str, typer.Argument(help="Id of the session.")]
-Server = Annotated[str, typer.Option(envvar="STIGMER_SERVER", metavar="HOST:PORT", help="The server.")]
-Token = Annotated[
-    str | None,
-    typer.Option(envvar="STIGMER_TOKEN", metavar="TOKEN", help="Sent as authorization: Bearer TOKEN.", show_default=False),
-]
-Timeout = Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="How long each call may take.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The session as ProtoJSON, one object on one line.")]
 PageAsJson = Annotated[
     bool,
@@ -37,57 +32,41 @@ All = Annotated[bool, typer.Option("--all", help="Every page, not only the first
 PageSize = Annotated[int, typer.Option(min=0, max=1000, help="Sessions a page; 0 leaves it to the server.")]
 PageToken = Annotated[str, typer.Option(help="nextPageToken of the page before.", show_default=False)]
 
-SERVER = "127.0.0.1:7234"
-SECONDS = 30.0
-
-
-class Target(NamedTuple):
-    """Which server to call, as whom, and for how many seconds to wait."""
-
-    server: str
-    token: str | None
-    timeout: float
-
 
 @cli.command(epilog=EXITS)
-def create(
-    file: File, server: Server = SERVER, token: Token = None, timeout: Timeout = SECONDS, as_json: AsJson = False
-) -> None:
+@calls_server
+def create(target: Target, file: File, as_json: AsJson = False) -> None:
     """Store a new session under a free slug."""
-    _work().change(Target(server, token, timeout), "create", file, as_json=as_json)
+    _work().change(target, "create", file, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
-def update(
-    file: File, server: Server = SERVER, token: Token = None, timeout: Timeout = SECONDS, as_json: AsJson = False
-) -> None:
+@calls_server
+def update(target: Target, file: File, as_json: AsJson = False) -> None:
     """Replace the spec of the session with this id, or else slug, and of its metadata what is given."""
-    _work().change(Target(server, token, timeout), "update", file, as_json=as_json)
+    _work().change(target, "update", file, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
-def apply(
-    file: File, server: Server = SERVER, token: Token = None, timeout: Timeout = SECONDS, as_json: AsJson = False
-) -> None:
+@calls_server
+def apply(target: Target, file: File, as_json: AsJson = False) -> None:
     """Update the session that id or slug name, or create it. Nothing is written when nothing would change."""
-    _work().change(Target(server, token, timeout), "apply", file, as_json=as_json)
+    _work().change(target, "apply", file, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
+@calls_server
 def get(
     *,
+    target: Target,
     session_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of the session; or give --slug.")] = None,
     slug: Annotated[str | None, typer.Option(help="Slug of the session, in place of its id.")] = None,
     org: Annotated[str | None, typer.Option(help="With --slug: the organization that owns it; without, you do.")] = None,
-    server: Server = SERVER,
-    token: Token = None,
-    timeout: Timeout = SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Show one session."""
     if (session_id is None) == (slug is None) or (org is not None and slug is None):
         raise CommandError(Code.USAGE, "give either ID, or --slug and perhaps --org")
-    target = Target(server, token, timeout)
     if slug is None:
         _work().by_id(target, "get", session_id, as_json=as_json)
     else:
@@ -95,46 +74,43 @@ def get(
 
 
 @cli.command(epilog=EXITS)
-def delete(
-    session_id: Id, server: Server = SERVER, token: Token = None, timeout: Timeout = SECONDS, as_json: AsJson = False
-) -> None:
+@calls_server
+def delete(target: Target, session_id: Id, as_json: AsJson = False) -> None:
     """Remove a session for good, and show what it was."""
-    _work().by_id(Target(server, token, timeout), "delete", session_id, as_json=as_json)
+    _work().by_id(target, "delete", session_id, as_json=as_json)
 
 
 @cli.command("list", epilog=EXITS)
+@calls_server
 def list_(
     *,
+    target: Target,
     tag: Annotated[list[str] | None, typer.Option(help="Only sessions that carry this tag; again for several.")] = None,
     every: All = False,
     page_size: PageSize = 0,
     page_token: PageToken = "",
-    server: Server = SERVER,
-    token: Token = None,
-    timeout: Timeout = SECONDS,
     as_json: PageAsJson = False,
 ) -> None:
     """List sessions in order of creation."""
     work = _work()
-    work.pages(Target(server, token, timeout), work.of_tags(tag or [], page_size, page_token), every=every, as_json=as_json)
+    work.pages(target, work.of_tags(tag or [], page_size, page_token), every=every, as_json=as_json)
 
 
 @cli.command("list-by-agent", epilog=EXITS)
+@calls_server
 def list_by_agent(
     *,
+    target: Target,
     agent_instance_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the agent instance.")],
     every: All = False,
     page_size: PageSize = 0,
     page_token: PageToken = "",
-    server: Server = SERVER,
-    token: Token = None,
-    timeout: Timeout = SECONDS,
     as_json: PageAsJson = False,
 ) -> None:
     """List the sessions of one agent instance in order of creation."""
     work = _work()
     request = work.of_agent(agent_instance_id, page_size, page_token)
-    work.pages(Target(server, token, timeout), request, every=every, as_json=as_json)
+    work.pages(target, request, every=every, as_json=as_json)
 
 
 def _work() -> ModuleType:

@@ -20,9 +20,9 @@ from stigmer.cli.document import Refused, read_document
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.output import print_json
 from stigmer.cli.remote import Remote, with_server
-from stigmer.cli.session import Target
 from stigmer.cli.session_view import print_session, print_sessions
 from stigmer.cli.shape import message_of
+from stigmer.cli.target import Target
 from stigmer.client.paging import follow
 
 ListRequest = TypeVar("ListRequest", ListSessionsRequest, ListSessionsByAgentRequest)
@@ -119,4 +119,4 @@ def _one(target: Target, rpc: str, request: Any, *, as_json: bool) -> None:
 
 
 def _run(target: Target, work: Any) -> Any:
-    return with_server(target.server, target.token, target.timeout, work)
+    return with_server(target, work)

@@ -1,66 +1,100 @@
-"""A grpclib channel that a server can part from without failing the calls in flight.
+"""A grpclib channel that a server can part from without failing the calls in flight, and messages that are bytes already.
 
-On GOAWAY grpclib's own channel drops everything, also what the server has promised to answer yet. This one leaves those
-calls alone, gives up only those that the server says it will not answer, and makes new calls on a new connection.
+Plugins that call other gRPC servers use it too.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import errno
+import os
+from typing import Any, Self, cast
 
-from grpclib.client import Channel, Handler
-from grpclib.exceptions import StreamTerminatedError
-from grpclib.protocol import EventsProcessor, H2Protocol
-from h2.config import H2Configuration
-from hyperframe.frame import GoAwayFrame
+from grpclib.client import Channel
+
+from stigmer.client.parting import NotProcessed, PartingProtocol
+
+__all__ = ["NotProcessed", "PartingChannel", "Wire"]
+
+_CONNECT_SECONDS = 20.0
+"""For one attempt to connect, TLS and the server's first frame included. Other calls wait for it, whatever time they have."""
 
 
-class NotProcessed(StreamTerminatedError):
-    """The server has not looked at the call and will not: it can be made again, whatever it is."""
+class Wire(bytes):
+    """A message that is encoded already, in the form that grpclib's codec takes and gives.
+
+    As the request type of a call it takes what was encoded elsewhere, as the answer type it gives what is decoded elsewhere.
+    """
+
+    __slots__ = ()
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - grpclib asks for this name
+        """The message itself."""
+        return self
+
+    @classmethod
+    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - grpclib asks for this name
+        """The message in ``data``."""
+        return cls(data)
 
 
 class PartingChannel(Channel):
-    """A channel that outlives its connections."""
+    """A channel that outlives its connections.
+
+    On GOAWAY the calls that the server still answers go on, those that it will not fail with ``NotProcessed``, and new ones
+    are made on a new connection. A call that the server refuses for want of room fails with ``Refused``, one that was never
+    sent with ``Unused``. Nothing is sent to a server that has not spoken yet: if it closes, it has begun with nothing.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._parting: set[EventsProcessor] = set()
+        self._connections: set[PartingProtocol] = set()
+        self._closed = False
 
     def close(self) -> None:
-        """Closes the connection, and those that still wait for their last answers."""
+        """Closes the connection, those that still wait for their last answers, and one that is being made."""
+        self._closed = True
         super().close()
-        for processor in list(self._parting):
-            processor.close()
+        for connection in list(self._connections):
+            connection.processor.close()
 
-    def _protocol_factory(self) -> H2Protocol:
-        return _PartingProtocol(Handler(), self._config, self._h2_config, self._parting)
+    def leave_silent(self, since: float) -> None:
+        """Begins no call any more where nothing was heard since then, on ``time.monotonic``: perhaps nothing ever will be."""
+        for connection in self._connections:
+            if connection.heard < since:
+                connection.leave()
+
+    def leave_older(self, than: float) -> None:
+        """Begins no call any more on a connection that was made before then, on ``time.monotonic``."""
+        for connection in self._connections:
+            if connection.made < than:
+                connection.leave()
+
+    def _protocol_factory(self) -> PartingProtocol:
+        return PartingProtocol(self._config, self._h2_config, self._connections)
+
+    @property
+    def _connected(self) -> bool:
+        # asyncio tells that a connection is lost one turn after it has closed the socket.
+        return super()._connected and not self._protocol.connection.is_closing()  # type: ignore[union-attr] # it is connected
+
+    async def _create_connection(self) -> PartingProtocol:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                protocol = cast("PartingProtocol", await super()._create_connection())
+                if self._closed:
+                    protocol.processor.close()
+                await _greeted(protocol)
+        except TimeoutError:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        return protocol
 
 
-class _PartingProtocol(H2Protocol):
-    """A connection that may be told to go away."""
-
-    def __init__(self, handler: Handler, config: Any, h2_config: H2Configuration, parting: set[EventsProcessor]) -> None:
-        super().__init__(handler, config, h2_config)
-        self._client_handler = handler
-        self._parting = parting
-
-    def connection_made(self, transport: Any) -> None:
-        """Begins to listen for GOAWAY, in place of h2: to h2 the connection would be closed from then on."""
-        super().connection_made(transport)
-        # h2 has no setting for this. The table is grpclib's business too: it empties it when a connection closes.
-        self.connection._connection._frame_dispatch_table[GoAwayFrame] = self._part  # noqa: SLF001 - as above
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone, wanted or not."""
-        self._parting.discard(self.processor)
-        super().connection_lost(exc)
-
-    def _part(self, frame: GoAwayFrame) -> tuple[list[Any], list[Any]]:
-        self._client_handler.connection_lost = True  # the channel connects anew for the next call
-        self._parting.add(self.processor)
-        for number, stream in list(self.processor.streams.items()):
-            if number > frame.last_stream_id and stream.wrapper is not None:
-                stream.wrapper.cancel(NotProcessed("the server is going away"))
-        if not self.processor.streams:
-            self.connection.close()
-        return [], []
+async def _greeted(protocol: PartingProtocol) -> None:
+    try:
+        failure = await protocol.greeted
+    except asyncio.CancelledError:
+        protocol.processor.close()
+        raise
+    if failure is not None:
+        raise failure

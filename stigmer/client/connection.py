@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl as _ssl
+import time
 from collections.abc import Mapping
-from typing import Self
 
 from grpclib.client import Channel
 from grpclib.const import Cardinality, Status
@@ -14,9 +14,19 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.metadata import Deadline
 from h2.exceptions import H2Error
 
-from stigmer.client.channel import NotProcessed, PartingChannel
-from stigmer.client.errors import ConnectionLost, DeadlineExceeded, Unreachable, from_grpc
-from stigmer.settings import host_and_port
+from stigmer.addresses import checked, host_and_port, unix_path
+from stigmer.client.again import pause
+from stigmer.client.channel import NotProcessed, PartingChannel, Wire
+from stigmer.client.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    ResourceExhausted,
+    SessionError,
+    Unavailable,
+    Unreachable,
+    from_grpc,
+)
+from stigmer.client.parting import Refused, Unused
 
 TIMEOUT = 30.0
 IN_FLIGHT = 100
@@ -24,26 +34,10 @@ IN_FLIGHT = 100
 Metadata = Mapping[str, str | bytes]
 
 
-class Wire(bytes):
-    """A message that is encoded already, in the form that grpclib's codec takes and gives."""
-
-    __slots__ = ()
-
-    def SerializeToString(self) -> bytes:  # noqa: N802 - grpclib asks for this name
-        """The message itself."""
-        return self
-
-    @classmethod
-    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - grpclib asks for this name
-        """The message in ``data``."""
-        return cls(data)
-
-
 class Connection:
     """Calls a server over one HTTP/2 connection, which is made at the first call and made anew when it is lost.
 
-    At most ``IN_FLIGHT`` calls are under way at once, the rest wait in line: a fresh connection does not know yet how many
-    streams the server takes and would have the rest refused.
+    At most ``IN_FLIGHT`` calls are under way at once, the rest wait in line: that many streams a server takes as a rule.
     """
 
     def __init__(
@@ -54,18 +48,18 @@ class Connection:
         metadata: Metadata | None = None,
         ssl: _ssl.SSLContext | None = None,
     ) -> None:
-        """Calls the server at ``target``, ``HOST:PORT``, or uses a channel that somebody else opened and closes.
+        """Calls the server at ``target``, ``HOST:PORT`` or ``unix:PATH``, or uses a channel that somebody else opened.
 
         Args:
-            target: the server's address, or a channel with grpclib's own codec.
+            target: the server's address, or a channel with grpclib's own codec, which stays open.
             timeout: seconds within which each call must be answered; None waits for ever.
             metadata: sent with every call; names in lower case, values of names that end in ``-bin`` are bytes.
             ssl: speak TLS like this; plain text without.
 
         Raises:
-            ValueError: ``target`` is text, but not ``HOST:PORT``.
+            ValueError: ``target`` is text, but no address.
         """
-        self._address = host_and_port(target) if isinstance(target, str) else None
+        self._address = checked(target) if isinstance(target, str) else None
         self._channel = None if isinstance(target, str) else target
         self._timeout = timeout
         self._metadata = dict(metadata or {})
@@ -86,23 +80,35 @@ class Connection:
         Args:
             path: full name of the rpc, such as ``/package.Service/method``.
             request: the encoded request message.
-            repeatable: the call changes nothing: when the connection breaks it is made once more, on a new one, as is any
-                call of which the server says that it has not begun with it.
+            repeatable: the call changes nothing: when the connection breaks it is made once more, on a new one. A call that
+                the server has not begun with is made again whatever it does.
 
         Raises:
             SessionError: the call failed.
         """
+        began = time.monotonic()
         deadline = None if self._timeout is None else Deadline.from_timeout(self._timeout)
         try:
             async with asyncio.timeout(self._timeout), self._turn:
-                try:
-                    return await self._once(path, request, deadline)
-                except ConnectionLost as lost:
-                    if self._closed or not (repeatable or isinstance(lost.__cause__, NotProcessed)):
-                        raise
-                    return await self._once(path, request, deadline)
+                return await self._stubbornly(path, request, deadline, repeatable=repeatable)
         except TimeoutError:
+            if isinstance(self._channel, PartingChannel):
+                self._channel.leave_silent(began)
             raise DeadlineExceeded(f"no answer within {self._timeout} s", status=Status.DEADLINE_EXCEEDED) from None
+
+    async def _stubbornly(self, path: str, request: bytes, deadline: Deadline | None, *, repeatable: bool) -> bytes:
+        tries = 0
+        while True:
+            began, tries = time.monotonic(), tries + 1
+            try:
+                return await self._once(path, request, deadline)
+            except SessionError as error:
+                seconds = None if self._closed else pause(error, tries=tries, repeatable=repeatable)
+                if seconds is None:
+                    raise
+                if error.reason and isinstance(self._channel, PartingChannel):
+                    self._channel.leave_older(began)  # the server is stopping
+            await asyncio.sleep(seconds)
 
     async def _once(self, path: str, request: bytes, deadline: Deadline | None) -> bytes:
         # In a task of its own: grpclib ends a call by cancelling the task it runs in and never takes that back, after which
@@ -133,8 +139,10 @@ class Connection:
         if self._closed:
             raise Unreachable("the client is closed", status=Status.UNAVAILABLE)
         if self._channel is None:
-            host, port = self._address or ("", 0)
-            self._channel = PartingChannel(host, port, ssl=self._ssl)
+            address = self._address or ""
+            path = unix_path(address)
+            host, port = host_and_port(address) if path is None else (None, None)
+            self._channel = PartingChannel(host, port, path=path, ssl=self._ssl)
         return self._channel
 
 
@@ -142,8 +150,19 @@ def _broken(error: Exception, *, connected: bool) -> Exception:
     """What a failure of the connection means to the caller."""
     if isinstance(error, TimeoutError) and error.errno is None:
         return error  # the deadline, not the network
+    if isinstance(error, Refused):
+        return ResourceExhausted(f"the server is full: {error}", status=Status.RESOURCE_EXHAUSTED)
+    if isinstance(error, Unused):
+        return Unreachable(f"cannot connect: {error}", status=Status.UNAVAILABLE)
+    if isinstance(error, NotProcessed):
+        return Unavailable(f"the server has not begun with the call: {error}", status=Status.UNAVAILABLE)
     if isinstance(error, OSError) and not connected:
-        # asyncio words a refusal by socket address; the number says what it is, unless it is one of getaddrinfo's own
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        return Unreachable(f"cannot connect: {reason}", status=Status.UNAVAILABLE)
+        return Unreachable(f"cannot connect: {_reason(error)}", status=Status.UNAVAILABLE)
     return ConnectionLost(f"the connection broke: {error}", status=Status.UNAVAILABLE)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, _ssl.SSLError):
+        return getattr(error, "verify_message", "") or error.reason or str(error)
+    # asyncio words a refusal by socket address; the number says what it is, unless it is one of getaddrinfo's own
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

@@ -36,7 +36,8 @@ class SessionClient:
                 print(each.metadata.id)
 
     One client serves any number of concurrent calls over one connection, made at the first call and made anew when it is
-    lost. A read that the loss of the connection interrupts is repeated once; a write never is.
+    lost, or when the server parts from it. A read that the loss of the connection interrupts is repeated once; a write never
+    is. What the server says it has not begun with is made again, a few times within the call's own time.
 
     The messages are betterproto2's. Times are ``datetime`` values, so nanoseconds below the microsecond are cut off; nothing
     is lost, as the server's clock counts microseconds. Fields that this client does not know survive reading a message and
@@ -59,14 +60,14 @@ class SessionClient:
         """Makes a client; nothing is sent before the first call.
 
         Args:
-            target: ``HOST:PORT``, or a grpclib channel, which stays open when the client closes.
+            target: ``HOST:PORT`` or ``unix:PATH``, or a grpclib channel, which stays open when the client closes.
             token: sent with every call as ``authorization: Bearer <token>``.
             timeout: seconds within which each call must be answered; None waits for ever.
             metadata: sent with every call; names in lower case, values of names that end in ``-bin`` are bytes.
             ssl: speak TLS like this; plain text without.
 
         Raises:
-            ValueError: ``target`` is text, but not ``HOST:PORT``.
+            ValueError: ``target`` is text, but no address.
         """
         bearer = {} if token is None else {"authorization": f"Bearer {token}"}
         self._connection = Connection(target, timeout=timeout, metadata={**(metadata or {}), **bearer}, ssl=ssl)

@@ -10,9 +10,11 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollec
 from stigmer.context import RequestContext
 from stigmer.observe.outcome import OK, STATUS_NAMES, status_of
 from stigmer.observe.scrape import ScrapeServer
+from stigmer.observe.transport import TransportCollector
 from stigmer.operation import Operation
 from stigmer.payload import Payload
 from stigmer.pipeline import Handle, Run
+from stigmer.transport.statistics import Statistics
 
 _OPERATION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _STEP_BUCKETS = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
@@ -24,7 +26,8 @@ class Metrics:
     def __init__(self, listen: str) -> None:
         """``listen`` is the ``HOST:PORT`` to serve them on, once started."""
         self._registry = CollectorRegistry()
-        self._server = ScrapeServer(listen, self._registry)
+        self._server = ScrapeServer(listen, self._registry, self._look)
+        self._transport: TransportCollector | None = None
         self._operations = Histogram(
             "stigmer_operation_duration_seconds",
             "Time from the request to the answer, by the status of the answer.",
@@ -49,12 +52,14 @@ class Metrics:
         """The port they are served on, or None while they are not."""
         return self._server.port
 
-    async def start(self) -> None:
-        """Serves them.
+    async def start(self, statistics: Statistics) -> None:
+        """Serves them, and with them what the transport counts.
 
         Raises:
             ConfigurationError: the address cannot be listened on.
         """
+        self._transport = TransportCollector(statistics)
+        self._registry.register(self._transport)
         await self._server.start()
 
     async def stop(self) -> None:
@@ -93,3 +98,7 @@ class Metrics:
                 observe(perf_counter() - start)
 
         return run
+
+    def _look(self) -> None:
+        if self._transport is not None:
+            self._transport.look()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stigmer.hookspecs import hookimpl
 from stigmer.observe.extra import needed_by
@@ -64,10 +64,10 @@ class Observe:
         return None if run is call_next else run
 
     @hookimpl
-    async def startup(self) -> None:
+    async def startup(self, app: Any) -> None:
         """Opens the metrics port and the way to the collector of spans."""
         if self._metrics is not None:
-            await self._metrics.start()
+            await self._metrics.start(app.statistics)
         if self._spans is not None:
             self._spans.start(self._exporter)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from stigmer.addresses import host_and_port
 from stigmer.errors import ConfigurationError
-from stigmer.settings import host_and_port
 
 _LONGEST_HEAD = 16 * 1024
 _SECONDS = 10.0
@@ -20,10 +21,14 @@ _SECONDS = 10.0
 class ScrapeServer:
     """Answers scrapes. The text is made in a thread, so that calls do not wait for it."""
 
-    def __init__(self, listen: str, registry: CollectorRegistry) -> None:
-        """``listen`` is ``HOST:PORT``; port 0 takes a free one."""
+    def __init__(self, listen: str, registry: CollectorRegistry, before: Callable[[], None]) -> None:
+        """Prepares to serve ``registry`` at ``listen``, ``HOST:PORT``; port 0 takes a free one.
+
+        ``before`` is called before each answer, not in the thread but in the event loop.
+        """
         self._listen = listen
         self._registry = registry
+        self._before = before
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -77,6 +82,7 @@ class ScrapeServer:
             return _response(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"GET only\n", "Allow: GET\r\n")
         accept = next((line.partition(":")[2] for line in headers if line.lower().startswith("accept:")), "")
         encode, content_type = choose_encoder(accept)
+        self._before()
         return _response(HTTPStatus.OK, content_type, await asyncio.to_thread(encode, self._registry))
 
 

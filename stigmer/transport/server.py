@@ -1,183 +1,255 @@
-"""grpclib's server, with an end that lets calls in flight finish."""
+"""grpclib's ``Server``, on our own connections: limits on everything, and an end that loses nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import weakref
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import logging
+import ssl as _ssl
+import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from grpclib.config import Configuration
-from grpclib.const import Cardinality, Handler, Status
-from grpclib.encoding.proto import ProtoStatusDetailsCodec
-from grpclib.exceptions import GRPCError
-from grpclib.metadata import decode_timeout
-from grpclib.protocol import H2Protocol
+from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
 from grpclib.server import Server as GrpclibServer
-from grpclib.server import Stream
-from hyperframe.frame import GoAwayFrame
 
-from stigmer.transport.framing import BytesCodec, bounded
+from stigmer.transport.admission import Admission
+from stigmer.transport.connection import Connection
+from stigmer.transport.engine import load
+from stigmer.transport.limits import Limits
+from stigmer.transport.refusal import Describe, plainly
+from stigmer.transport.route import refuse_repetition, routes
+from stigmer.transport.serving import Serving
+from stigmer.transport.statistics import Statistics
+from stigmer.transport.stream import CUT_OFF, STOPPING
 
 if TYPE_CHECKING:
     from grpclib._typing import IServable
 
-_WINDOW = 4 * 1024 * 1024
-_GOODBYE = GoAwayFrame(stream_id=0, last_stream_id=2**31 - 1, error_code=0).serialize()
-_SHORTEST_SECONDS = 0.001
+_log = logging.getLogger("stigmer.transport")
+
+_TICK = 1.0
+_NOTICE_SECONDS = 0.1
+"""How long after the first GOAWAY calls that were on their way are still taken: a round trip, generously."""
 _PARTING_SECONDS = 1.0
-"""How long clients have to leave once they were told to and have all their answers."""
-
-
-Headers = list[tuple[str, str]]
-
-
-def _stopping() -> GRPCError:
-    return GRPCError(Status.UNAVAILABLE, "the server is stopping")
+"""How long clients have to leave once they have all their answers, and handlers to end once they were cancelled."""
+_POLL_SECONDS = 0.01
+_BACKLOG = 1024
 
 
 class Server(GrpclibServer):
     """Serves grpclib handlers.
 
-    Args:
-        handlers: of the API; their functions read with ``receive_unary`` and send bytes. Their calls are let finish.
-        companions: of health, reflection and the like, which speak google.protobuf messages; they are served to the end.
-        limit: largest message that companions are sent, in bytes.
-        stopping: makes what calls are answered that the server no longer begins, or cuts off, when it stops.
+    Attributes:
+        serving: what all connections share.
+        connections: that are open.
+        admission: who may connect.
+        make_engine: makes the engine of a connection.
     """
 
     def __init__(
         self,
         handlers: Collection[IServable],
-        companions: Collection[IServable] = (),
         *,
-        limit: int = 4 * 1024 * 1024,
-        stopping: Callable[[], GRPCError] = _stopping,
+        codec: CodecBase | None = None,
+        status_details_codec: StatusDetailsCodecBase | None = None,
+        limits: Limits | None = None,
+        engine: str | None = None,
+        describe: Describe = plainly,
     ) -> None:
-        codec = BytesCodec()
-        super().__init__(
-            [*handlers, *companions],
-            codec=codec,
-            status_details_codec=ProtoStatusDetailsCodec(),
-            config=Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW),
+        """Makes a server that does not listen yet.
+
+        Args:
+            handlers: as for grpclib.
+            codec: of the messages; grpclib's for google.protobuf when left out.
+            status_details_codec: of the details of statuses.
+            limits: on everything; sound ones when left out.
+            engine: ``ngh2`` or ``h2``; the faster one that can be imported when left out.
+            describe: makes the error of what the transport itself refuses, for instance with details.
+
+        Raises:
+            ValueError: two handlers answer the same path, or there is no such engine.
+        """
+        refuse_repetition(handlers)
+        super().__init__(handlers, codec=codec, status_details_codec=status_details_codec)
+        self.make_engine = load(engine)
+        self.connections: set[Connection] = set()
+        self.serving = Serving(
+            routes(self._mapping, self._codec),
+            self._codec,
+            self._status_details_codec,
+            limits or Limits(),
+            Statistics(self.connections),
+            describe,
         )
-        self._draining = False
-        self._calls: set[asyncio.Task[Any]] = set()
-        self._connections: weakref.WeakKeyDictionary[H2Protocol, asyncio.Future[None]] = weakref.WeakKeyDictionary()
-        self._stopping = stopping
-        aside = {path for companion in companions for path in companion.__mapping__()}
-        self._mapping = {
-            path: bounded(handler, codec, limit) if path in aside else self._counted(handler)
-            for path, handler in self._mapping.items()
-        }
+        self.admission = Admission(self.serving.limits, self.serving.statistics)
+        self._listeners: list[asyncio.Server] = []
+        self._ticking: asyncio.TimerHandle | None = None
+        self._draining: asyncio.Task[bool] | None = None
 
     @property
-    def address(self) -> str:
-        """HOST:PORT that the server listens on; with port 0, the port that it was given."""
-        if self._server is None:
-            raise RuntimeError("the server is not started")
-        sockets: Sequence[socket.socket] = getattr(self._server, "sockets", ())
-        host, port = sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the server runs on."""
+        return self._loop
+
+    @property
+    def statistics(self) -> Statistics:
+        """What is counted."""
+        return self.serving.statistics
+
+    @property
+    def addresses(self) -> list[str]:
+        """``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:PATH`` of each socket that is listened on, in the order of ``start``."""
+        return [_address(each.getsockname()) for listener in self._listeners for each in listener.sockets]
+
+    def _protocol_factory(self) -> Connection:  # type: ignore[override]
+        self._note_listeners()
+        return Connection(self)
+
+    def _note_listeners(self) -> None:
+        """Has events dispatched once somebody listens: who does so before the start misses none, later it takes a tick."""
+        if any(self.__dispatch__._listeners.values()):  # noqa: SLF001 - a test guards the name
+            self.serving.events = self.__dispatch__
+
+    async def start(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        path: str | None = None,
+        ssl: _ssl.SSLContext | None = None,
+        backlog: int = _BACKLOG,
+        **options: Any,
+    ) -> None:
+        """Listens. May be called again, to listen in several places.
+
+        Args:
+            host: address or name; None for all addresses.
+            port: number; 0 takes a free one.
+            path: of a unix socket, instead of host and port.
+            ssl: speak TLS like this.
+            backlog: connections that may wait to be accepted.
+            options: others of ``loop.create_server``, or for a path of ``loop.create_unix_server``, such as ``sock``.
+
+        Raises:
+            OSError: the address cannot be listened on.
+            RuntimeError: the server was closed.
+            ValueError: there is a path beside a host or a port.
+        """
+        if self.serving.stopping:
+            raise RuntimeError("the server was closed")
+        if path is not None and (host is not None or port is not None):
+            raise ValueError("a path goes with neither host nor port")
+        options |= {"ssl": ssl, "backlog": backlog}
+        if ssl is not None:
+            options["ssl_handshake_timeout"] = self.serving.limits.handshake_seconds
+        if path is None:
+            listener = await self._loop.create_server(self._protocol_factory, host, port, **options)
+        else:
+            listener = await self._loop.create_unix_server(self._protocol_factory, path, **options)
+        self._server = listener
+        self._listeners.append(listener)
+        if self._ticking is None:
+            self._server_closed_fut = self._loop.create_future()
+            self._tick()
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(_TICK, self._tick)
+        self._note_listeners()
+        now = time.monotonic()
+        for connection in list(self.connections):
+            try:
+                connection.tick(now)
+            except Exception:  # noqa: BLE001 - the others are looked after all the same
+                _log.exception("a connection could not be looked after")
+        self.admission.prune()
 
     async def drain(self, grace: float) -> bool:
-        """Stops listening, lets unary calls in flight finish for at most ``grace`` seconds, then cancels what is left.
+        """Stops listening, tells clients to go, and waits for their unary calls; then ends what is left.
 
-        New calls on connections that are open are refused with UNAVAILABLE, which clients take as a reason to go elsewhere.
+        Calls that were on their way when the client was told are served. A second GOAWAY then says which were the last.
+        Streaming calls, which may live for ever, are cut off with UNAVAILABLE once no unary call is left.
+
+        Args:
+            grace: seconds that unary calls have.
 
         Returns:
-            Whether all calls finished in time.
+            Whether all unary calls finished in time. Who drains a server that drains hears what comes of it.
         """
-        if self._server is None:
+        if not self._listeners:
             return True
-        self._draining = True
-        self._server.close()
-        unfinished: set[asyncio.Task[Any]] = set()
-        if self._calls:
-            _, unfinished = await asyncio.wait(set(self._calls), timeout=grace)
-        for task in unfinished:
-            task.cancel()
-        if unfinished:
-            await asyncio.wait(unfinished, timeout=_PARTING_SECONDS)
-        await self._part()
+        if self._draining is None:
+            self._draining = self._loop.create_task(self._drain(grace))
+        return await asyncio.shield(self._draining)
+
+    async def _drain(self, grace: float) -> bool:
+        deadline = time.monotonic() + grace
+        self._stop_listening()
+        for connection in list(self.connections):
+            connection.notice()
+        if any(connection.streams for connection in self.connections):
+            await asyncio.sleep(min(_NOTICE_SECONDS, grace))
+        for connection in list(self.connections):
+            connection.leave()
+        await self._until(self._no_unary_call, deadline)
+        finished = self._no_unary_call()
+        for connection in list(self.connections):
+            for stream in list(connection.streams.values()):
+                stream.cut_off(CUT_OFF if stream.running else STOPPING)
+        await self._until(self._nobody, time.monotonic() + _PARTING_SECONDS)
         self.close()
-        for protocol in list(self._connections):
-            if hasattr(protocol, "connection"):  # not yet, if it was accepted a moment ago
-                protocol.connection.close()
-        with contextlib.suppress(TimeoutError):  # a call that swallows its cancellation must not hold up the end
-            await asyncio.wait_for(self.wait_closed(), _PARTING_SECONDS)
-        return not unfinished
+        await self._until(self._nobody, time.monotonic() + _PARTING_SECONDS)
+        return finished
 
-    async def _part(self) -> None:
-        """Tells clients to go, and reads on until they have.
+    def _stop_listening(self) -> None:
+        self.serving.stopping = True
+        for listener in self._listeners:
+            listener.close()
 
-        To close with a request unread would reset the connection, and with it answers that are still on their way. Not told
-        before: some clients, grpclib's among them, drop their calls in flight when they hear it.
+    async def _until(self, condition: Any, deadline: float) -> None:
+        """Polls: the moment when the last of thousands of calls ends is not worth an event for each of them."""
+        while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _no_unary_call(self) -> bool:
+        return not any(stream.route.unary for connection in self.connections for stream in connection.streams.values())
+
+    def _nobody(self) -> bool:
+        return not (self.connections or self.statistics.calls)
+
+    def close(self) -> None:
+        """Stops listening and ends all connections; handlers that run are cancelled.
+
+        Raises:
+            RuntimeError: the server was not started.
         """
-        leaving = []
-        for protocol, gone in list(self._connections.items()):
-            # h2 itself would take no frame after this one. A connection that is about to be lost has no transport any more.
-            transport = getattr(getattr(protocol, "connection", None), "_transport", None)
-            if transport is not None and not gone.done():
-                transport.write(_GOODBYE)
-                leaving.append(gone)
-        if leaving:
-            await asyncio.wait(leaving, timeout=_PARTING_SECONDS)
+        if not self._listeners:
+            raise RuntimeError("Server is not started")
+        self._stop_listening()
+        if self._server_closed_fut is not None and not self._server_closed_fut.done():
+            self._server_closed_fut.set_result(None)
+        for connection in list(self.connections):
+            for stream in list(connection.streams.values()):
+                stream.cut_off(CUT_OFF if stream.running else STOPPING)
+            connection.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
 
-    def _protocol_factory(self) -> H2Protocol:
-        protocol = super()._protocol_factory()
-        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lost, accept = protocol.connection_lost, protocol.handler.accept
+    async def wait_closed(self) -> None:
+        """Waits until the server was closed, and all handlers have returned.
 
-        def connection_lost(exc: BaseException | None) -> None:
-            lost(exc)
-            gone.set_result(None)
-
-        def accept_in_time(stream: Any, headers: Headers, release_stream: Callable[[], Any]) -> None:
-            accept(stream, _in_time(headers), release_stream)
-
-        protocol.connection_lost = connection_lost  # type: ignore[method-assign]
-        protocol.handler.accept = accept_in_time  # type: ignore[method-assign]
-        self._connections[protocol] = gone
-        return protocol
-
-    def _counted(self, handler: Handler) -> Handler:
-        """``handler`` so that ``drain`` knows of its calls; streams may live for ever and are not waited for."""
-        if handler.cardinality is not Cardinality.UNARY_UNARY:
-            return handler
-        call: Callable[[Stream[Any, Any]], Awaitable[None]] = handler.func
-
-        async def counted(stream: Stream[Any, Any]) -> None:
-            if self._draining:
-                raise self._stopping()
-            # The task, not this function, is what sends the trailers in the end.
-            task = asyncio.current_task()
-            if task is not None:
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
-            try:
-                await call(stream)
-            except asyncio.CancelledError:
-                if self._draining:
-                    raise self._stopping() from None
-                raise
-
-        return handler._replace(func=counted)
+        Raises:
+            RuntimeError: the server was not started.
+        """
+        if self._server_closed_fut is None:
+            raise RuntimeError("Server is not started")
+        await self._server_closed_fut
+        for listener in self._listeners:
+            await listener.wait_closed()
+        await self._until(self._nobody, float("inf"))
 
 
-def _in_time(headers: Headers) -> Headers:
-    """``headers`` with a millisecond for a call whose time is all but over.
-
-    A call that has none left when it is taken up grpclib answers UNKNOWN, with a traceback in the log; one whose time ends
-    later, DEADLINE_EXCEEDED.
-    """
-    return [(name, "1m" if name == "grpc-timeout" and _is_over(value) else value) for name, value in headers]
-
-
-def _is_over(timeout: str) -> bool:
-    try:
-        return decode_timeout(timeout) < _SHORTEST_SECONDS
-    except ValueError:  # which grpclib answers
-        return False
+def _address(name: Any) -> str:
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"unix:{name.decode() if isinstance(name, bytes) else name}"

@@ -155,7 +155,7 @@ def test_client_commands_do_not_load_the_server(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "stigmer.cli.session" in loaded
-    assert not loaded & {"stigmer.app", "stigmer.transport", "grpclib.client", "yaml", "aiosqlite", "uvloop"}
+    assert not loaded & {"stigmer.app", "stigmer.transport.server", "grpclib.client", "yaml", "aiosqlite", "uvloop"}
 
 
 def test_json_of_plugins_and_pipelines_is_whole(run, installed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from stigmer.settings import Settings
+from stigmer.testing.certificates import Authority
 
 MEMORY = ("serve", "--store", "memory:", "--listen", "127.0.0.1:0")
 SERVING = "stigmer is serving on "
@@ -91,8 +93,9 @@ def test_every_setting_is_an_option(run):
     """Each field of the settings is an option that names its variable."""
     shown = " ".join(run("serve", "--help").stdout.split())
     for name, field in Settings.model_fields.items():
-        assert f"--{name.replace('_', '-')} " in shown
-        assert f"Variable STIGMER_{name.upper()};" in shown
+        flag, variable = ("limit", "s STIGMER_LIMIT_<NAME>.") if name == "limits" else (name, f" STIGMER_{name.upper()};")
+        assert f"--{flag.replace('_', '-')} " in shown
+        assert f"Variable{variable}" in shown
         assert field.description in shown
 
 
@@ -105,6 +108,10 @@ def test_every_setting_is_an_option(run):
         ("--drain-seconds", "-1", "--drain-seconds (STIGMER_DRAIN_SECONDS): Input should be greater than or equal to 0"),
         ("--drain-seconds", "soon", "--drain-seconds (STIGMER_DRAIN_SECONDS): Input should be a valid number"),
         ("--max-message-bytes", "9", "--max-message-bytes (STIGMER_MAX_MESSAGE_BYTES): Input should be greater"),
+        ("--workers", "0", "--workers (STIGMER_WORKERS): Input should be greater than or equal to 1"),
+        ("--tls-key", "key.pem", "--tls-key (STIGMER_TLS_KEY): means nothing without tls_certificate"),
+        ("--tls-certificate", "none.pem", "tls_certificate none.pem: No such file or directory"),
+        ("--listen", "unix:none/s.sock", "cannot listen on unix:none/s.sock: No such file or directory"),
         ("--plugins", "session", "plugin 'session' is built in and always on; do not name it"),
         ("--store", "mongodb://x", "a store of the scheme 'mongodb' is opened by no plugin"),
     ],
@@ -119,6 +126,95 @@ def test_bad_configuration_is_one_line_and_78(run, flag, value, text):
         assert result.exit_code == 78
         assert result.stderr.splitlines()[-1].startswith(f"error: {text}")
         assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ("streams=many", "--limit streams (STIGMER_LIMIT_STREAMS): Input should be a valid integer"),
+        ("streams=0", "--limit NAME=VALUE (STIGMER_LIMIT_<NAME>): streams must be positive"),
+        ("streems=5", "--limit NAME=VALUE (STIGMER_LIMIT_<NAME>): there is no limit 'streems'; did you mean 'streams'?"),
+    ],
+)
+def test_bad_limits_are_one_line_and_78(run, limit, text):
+    """A refused limit ends with one line that names it, whether it comes from an option or a variable."""
+    name, _, value = limit.partition("=")
+    for result in (
+        run("serve", "--store", "memory:", "--limit", limit),
+        run("serve", "--store", "memory:", **{f"STIGMER_LIMIT_{name.upper()}": value}),
+    ):
+        assert result.exit_code == 78
+        assert result.stderr.startswith(f"error: {text}")
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_limit_without_a_value(run):
+    """A limit is written NAME=VALUE."""
+    result = run("serve", "--store", "memory:", "--limit", "streams")
+    assert (result.exit_code, result.stderr) == (78, "error: --limit: 'streams' is not NAME=VALUE\n")
+
+
+def test_limits_are_kept(child):
+    """What --limit says holds; it wins over the variable."""
+    serve = child(*MEMORY, "--limit", "connections=1", "--limit", "idle-seconds=9", STIGMER_LIMIT_CONNECTIONS="500")
+    host, port = serve.wait_for(SERVING).removeprefix(SERVING).split(":")
+    with socket.create_connection((host, int(port))) as first, socket.create_connection((host, int(port))) as second:
+        first.settimeout(10)
+        second.settimeout(10)
+        assert first.recv(9)[3:4] == b"\x04", "a server begins with SETTINGS"
+        assert not _received(second)
+    serve.process.terminate()
+    assert serve.end() == 0
+
+
+def _received(client):
+    try:
+        return client.recv(1)
+    except ConnectionResetError:
+        return b""
+
+
+def test_several_addresses(child, run, tmp_path):
+    """It listens on all addresses, says so, and takes the file of a unix socket away in the end."""
+    serve = child("serve", "--store", "memory:", "--listen", "127.0.0.1:0,unix:s.sock")
+    addresses = serve.wait_for(SERVING).removeprefix(SERVING).split(" and ")
+    assert addresses[1] == "unix:s.sock"
+    for address in addresses:
+        assert run("session", "list", "--server", address).exit_code == 0
+    serve.process.terminate()
+    assert serve.end() == 0
+    assert not (tmp_path / "s.sock").exists()
+
+
+def test_hangups_end_nothing(child, run):
+    """SIGHUP is not a reason to stop, also where there are no certificates to be read again."""
+    serve = child(*MEMORY)
+    address = serve.wait_for(SERVING).removeprefix(SERVING)
+    serve.process.send_signal(signal.SIGHUP)
+    assert run("session", "list", "--server", address).exit_code == 0
+    serve.process.terminate()
+    assert serve.end() == 0
+
+
+def test_certificates_are_read_again(child, tmp_path):
+    """On SIGHUP the server takes new certificates; a client that trusts only the new authority is served from then on."""
+    authorities = [Authority(tmp_path, name) for name in ("old", "new")]
+    for file, path in zip(("tls.pem", "tls.key"), authorities[0].issue("server"), strict=True):
+        shutil.copy(path, tmp_path / file)
+    serve = child(*MEMORY, "--tls-certificate", "tls.pem", "--tls-key", "tls.key")
+    address = serve.wait_for(SERVING).removeprefix(SERVING)
+
+    def trusting(authority):
+        return child("session", "list", "--server", address, "--tls-ca", authority.certificate).end()
+
+    assert [trusting(authority) for authority in authorities] == [0, 69]
+    for file, path in zip(("tls.pem", "tls.key"), authorities[1].issue("server"), strict=True):
+        shutil.copy(path, tmp_path / file)
+    serve.process.send_signal(signal.SIGHUP)
+    serve.wait_for("TLS uses the files as they are now")
+    assert [trusting(authority) for authority in authorities] == [69, 0]
+    serve.process.terminate()
+    assert serve.end() == 0
 
 
 def test_an_address_in_use_is_78(run):

@@ -9,6 +9,8 @@ import pytest
 from stigmer.client import ApiResourceMetadata, ApiResourceOwnerScope, Session, SessionClient, SessionSpec
 from stigmer.testing.server import serving
 
+from .scripted import Scripted
+
 
 @pytest.fixture
 async def server():
@@ -40,16 +42,17 @@ class Wire:
 
     Attributes:
         address: where clients connect.
-        cut: so many connections are closed when the client's first bytes come.
-        hold: the client's bytes are read and go nowhere.
+        early: so many connections are closed as soon as they are made.
+        cut: so many connections are closed when their first call comes.
+        hold: from its first call on the client's bytes are read and go nowhere.
         connections: how many there were.
-        reached: set once a client has sent something.
+        reached: set once a client has made a call.
     """
 
     def __init__(self, target: str) -> None:
         self._target = target
         self.address = ""
-        self.cut = 0
+        self.early = self.cut = 0
         self.hold = False
         self.connections = 0
         self.reached = asyncio.Event()
@@ -77,21 +80,46 @@ class Wire:
         self._tasks.add(task)
         self.connections += 1
         self._writers.append(writer)
-        first = await reader.read(65536)
-        self.reached.set()
-        if self.cut:
-            self.cut -= 1
+        if self.early:
+            self.early -= 1
             writer.close()
-            return
-        if self.hold:
-            while await reader.read(65536):
-                pass
             return
         host, _, port = self._target.rpartition(":")
         upstream, downstream = await asyncio.open_connection(host, int(port))
         self._writers.append(downstream)
-        downstream.write(first)
-        await asyncio.gather(_pump(reader, downstream), _pump(upstream, writer))
+        await asyncio.gather(self._calls(reader, writer, downstream), _pump(upstream, writer))
+
+    async def _calls(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, downstream: asyncio.StreamWriter
+    ) -> None:
+        """The way of what the client sends."""
+        sent = b""
+        while not _has_call(sent) and (data := await reader.read(65536)):
+            sent += data
+            if not _has_call(sent):
+                downstream.write(data)
+        self.reached.set()
+        if self.cut:
+            self.cut -= 1
+            writer.close()
+            downstream.close()
+        elif self.hold:
+            while await reader.read(65536):
+                pass
+            downstream.close()
+        else:
+            downstream.write(data)
+            await _pump(reader, downstream)
+
+
+def _has_call(sent: bytes) -> bool:
+    """Whether a client has sent a HEADERS frame: after the 24 bytes of its preface come frames with 9 bytes of their own."""
+    at = 24
+    while at + 9 <= len(sent):
+        if sent[at + 3] == 1:
+            return True
+        at += 9 + int.from_bytes(sent[at : at + 3], "big")
+    return False
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
@@ -110,3 +138,12 @@ async def wire(server):
     await wire.open()
     yield wire
     await wire.close()
+
+
+@pytest.fixture
+async def scripted():
+    """A server whose every frame the test decides."""
+    server = Scripted()
+    await server.open()
+    yield server
+    await server.close()

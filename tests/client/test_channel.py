@@ -1,97 +1,15 @@
-"""A server that goes away politely, spoken frame by frame."""
+"""A server that goes away, or has no room, spoken frame by frame."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.events import DataReceived, PingAckReceived, StreamEnded
-from h2.settings import SettingCodes
-from hyperframe.frame import GoAwayFrame
+from h2.errors import ErrorCodes
 
-from stigmer.client import ConnectionLost, Session, SessionClient, SessionList
+from stigmer.client import ConnectionLost, ResourceExhausted, Session, SessionClient, SessionList, Unavailable
 
-EVERYTHING = 2**31 - 1
-
-
-class Scripted:
-    """Answers every call with an empty message, once it is told to.
-
-    Attributes:
-        address: where clients connect.
-        arrived: calls whose request is complete, as (connection, stream).
-    """
-
-    def __init__(self):
-        self.address = ""
-        self.arrived: asyncio.Queue[tuple[_Connection, int]] = asyncio.Queue()
-        self.connections: list[_Connection] = []
-
-    async def open(self):
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
-        self.address = "{}:{}".format(*self._server.sockets[0].getsockname())
-
-    async def next(self):
-        """The connection and stream of the next call."""
-        async with asyncio.timeout(10):
-            return await self.arrived.get()
-
-    async def close(self):
-        self._server.close()
-        for connection in self.connections:
-            connection.transport.close()
-
-
-class _Connection(asyncio.Protocol):
-    def __init__(self, server):
-        self._server = server
-        self._h2 = H2Connection(H2Configuration(client_side=False))
-        self.lost = asyncio.Event()
-        self.pong = asyncio.Event()
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self._server.connections.append(self)
-        self._h2.initiate_connection()
-        self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1000})
-        transport.write(self._h2.data_to_send())
-
-    def connection_lost(self, exc):
-        self.lost.set()
-
-    def data_received(self, data):
-        for event in self._h2.receive_data(data):
-            if isinstance(event, DataReceived):
-                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-            elif isinstance(event, StreamEnded):
-                self._server.arrived.put_nowait((self, event.stream_id))
-            elif isinstance(event, PingAckReceived):
-                self.pong.set()
-        self.transport.write(self._h2.data_to_send())
-
-    def ping(self):
-        self._h2.ping(b"--seen--")
-        self.transport.write(self._h2.data_to_send())
-
-    def answer(self, stream):
-        self._h2.send_headers(stream, [(":status", "200"), ("content-type", "application/grpc")])
-        self._h2.send_data(stream, bytes(5))
-        self._h2.send_headers(stream, [("grpc-status", "0")], end_stream=True)
-        self.transport.write(self._h2.data_to_send())
-
-    def go_away(self, last_stream):
-        self.transport.write(GoAwayFrame(0, last_stream_id=last_stream).serialize())
-
-
-@pytest.fixture
-async def scripted():
-    server = Scripted()
-    await server.open()
-    yield server
-    await server.close()
+from .scripted import EVERYTHING
 
 
 async def test_calls_in_flight_are_answered_after_goaway(scripted):
@@ -101,7 +19,7 @@ async def test_calls_in_flight_are_answered_after_goaway(scripted):
         old, stream = await scripted.next()
         old.go_away(EVERYTHING)
         old.go_away(stream)
-        await _seen(old)
+        await old.seen()
         read = asyncio.create_task(client.list())
         new, second = await scripted.next()
         assert new is not old
@@ -132,7 +50,7 @@ async def test_a_server_that_breaks_its_promise_is_connection_lost(scripted):
         write = asyncio.create_task(client.create(Session()))
         old, _ = await scripted.next()
         old.go_away(EVERYTHING)
-        await _seen(old)
+        await old.seen()
         old.transport.close()
         with pytest.raises(ConnectionLost):
             await write
@@ -173,7 +91,7 @@ async def test_at_most_a_hundred_calls_are_under_way(scripted):
     async with SessionClient(scripted.address) as client:
         reads = [asyncio.create_task(client.list()) for _ in range(102)]
         waiting = [await scripted.next() for _ in range(100)]
-        await _seen(waiting[0][0])
+        await waiting[0][0].seen()
         assert scripted.arrived.empty()
         for connection, stream in waiting:
             connection.answer(stream)
@@ -182,9 +100,159 @@ async def test_at_most_a_hundred_calls_are_under_way(scripted):
         assert await asyncio.gather(*reads) == [SessionList()] * 102
 
 
-async def _seen(connection):
-    """Returns when the client has read all that was written: it answers a ping after that."""
-    connection.pong.clear()
-    connection.ping()
-    async with asyncio.timeout(10):
-        await connection.pong.wait()
+async def test_last_words_are_heard(scripted):
+    """A client that learns by a failed write that the connection is gone still reads what the server had said: here GOAWAY."""
+    async with SessionClient(scripted.address) as client:
+        first, second = (asyncio.create_task(client.create(Session())) for _ in range(2))
+        (old, answered), _ = await scripted.next(), await scripted.next()
+        sending = client._connection._channel._protocol.connection
+        old.answer(answered)
+        old.go_away(answered)
+        old.vanish()
+        sending._connection.ping(b"too late")
+        asyncio.get_running_loop().call_soon(sending.flush)  # after the server has closed, before the client reads
+        new, again = await scripted.next()
+        new.answer(again)
+        assert await asyncio.gather(first, second) == [Session()] * 2
+        assert len(scripted.connections) == 2
+
+
+async def test_goaway_and_more_at_once_close_an_idle_connection(scripted, caplog):
+    """What comes in one piece with GOAWAY is read too, and the connection closed without a word in the log."""
+    async with SessionClient(scripted.address) as client:
+        read = asyncio.create_task(client.list())
+        connection, stream = await scripted.next()
+        connection.answer(stream)
+        await read
+        connection.go_away(EVERYTHING, ping=True)
+        async with asyncio.timeout(10):
+            await connection.lost.wait()
+    assert caplog.messages == []
+
+
+async def test_the_client_hangs_up_after_the_last_answer(scripted):
+    """A server that parts need not close the connection itself: the client does, once it has all its answers."""
+    async with SessionClient(scripted.address) as client:
+        reads = [asyncio.create_task(client.list()) for _ in range(2)]
+        (connection, first), (_, second) = await scripted.next(), await scripted.next()
+        connection.go_away(EVERYTHING)
+        connection.answer(first)
+        await connection.seen()
+        assert not connection.lost.is_set()
+        connection.answer(second)
+        async with asyncio.timeout(10):
+            await connection.lost.wait()
+        assert await asyncio.gather(*reads) == [SessionList()] * 2
+
+
+async def test_calls_move_on_from_a_server_that_parts_at_once(scripted):
+    """A connection that is told to go away as soon as it is made is used for nothing."""
+    scripted.busy = 2
+    async with SessionClient(scripted.address) as client:
+        writes = [asyncio.create_task(client.create(Session())) for _ in range(3)]
+        for _ in writes:
+            connection, stream = await scripted.next()
+            connection.answer(stream)
+        assert await asyncio.gather(*writes) == [Session()] * 3
+    assert len(scripted.connections) == 3
+
+
+async def test_a_refused_call_is_made_again(scripted):
+    """A write that the server resets for want of room is made once more after a pause, on the same connection."""
+    async with SessionClient(scripted.address) as client:
+        write = asyncio.create_task(client.create(Session()))
+        connection, stream = await scripted.next()
+        connection.reset(stream)
+        same, again = await scripted.next()
+        assert (same, again > stream) == (connection, True)
+        same.answer(again)
+        assert await write == Session()
+
+
+async def test_a_server_that_stays_full_is_told_of(scripted, monkeypatch):
+    """A call that is refused time after time fails with ResourceExhausted, which says so; the client works on."""
+    monkeypatch.setattr("stigmer.client.again._FIRST_PAUSE", 0.0001)
+    async with SessionClient(scripted.address) as client:
+        write = asyncio.create_task(client.create(Session()))
+        for _ in range(6):
+            connection, stream = await scripted.next()
+            connection.reset(stream)
+        with pytest.raises(ResourceExhausted, match="the server is full: it had no room for the call"):
+            await write
+        read = asyncio.create_task(client.list())
+        connection, stream = await scripted.next()
+        connection.answer(stream)
+        assert await read == SessionList()
+    assert len(scripted.connections) == 1
+
+
+@pytest.mark.parametrize("code", [ErrorCodes.CANCEL, ErrorCodes.INTERNAL_ERROR, ErrorCodes.ENHANCE_YOUR_CALM])
+async def test_a_write_that_is_reset_may_have_begun(scripted, code):
+    """For any other reason than want of room a write is not made again."""
+    async with SessionClient(scripted.address) as client:
+        write = asyncio.create_task(client.create(Session()))
+        connection, stream = await scripted.next()
+        connection.reset(stream, code)
+        with pytest.raises(ConnectionLost):
+            await write
+        await connection.seen()
+    assert scripted.arrived.empty()
+
+
+async def test_always_going_away_is_unavailable(scripted, monkeypatch):
+    """A server that sends every call away makes it fail as Unavailable, which says that it was not begun."""
+    monkeypatch.setattr("stigmer.client.again._FIRST_PAUSE", 0.0001)
+    async with SessionClient(scripted.address) as client:
+        write = asyncio.create_task(client.create(Session()))
+        for _ in range(6):
+            connection, _ = await scripted.next()
+            connection.go_away(0)
+        with pytest.raises(Unavailable, match="the server has not begun with the call") as caught:
+            await write
+        assert type(caught.value) is Unavailable
+    assert len(scripted.connections) == 6
+
+
+@pytest.mark.parametrize("ending", ["goaway", "loss"])
+async def test_calls_that_wait_for_a_stream_move_on(scripted, ending):
+    """A write that waits for a free stream when the connection ends goes over the next one: nothing of it was sent."""
+    scripted.streams = 1
+    async with SessionClient(scripted.address) as client:
+        sent = asyncio.create_task(client.create(Session()))
+        old, stream = await scripted.next()
+        waiting = asyncio.create_task(client.create(Session()))
+        await old.seen()
+        old.go_away(EVERYTHING) if ending == "goaway" else old.transport.close()
+        new, again = await scripted.next()
+        assert new is not old
+        new.answer(again)
+        assert await waiting == Session()
+        if ending == "goaway":
+            old.answer(stream)
+            assert await sent == Session()
+        else:
+            with pytest.raises(ConnectionLost):
+                await sent
+
+
+async def test_streams_run_out(scripted):
+    """A connection that has used up the numbers of its streams is left for a new one."""
+    async with SessionClient(scripted.address) as client:
+        for number in range(2):
+            write = asyncio.create_task(client.create(Session()))
+            connection, stream = await scripted.next()
+            connection.answer(stream)
+            assert await write == Session()
+            assert len(scripted.connections) == number + 1
+            client._connection._channel._protocol.connection._connection.highest_outbound_stream_id = EVERYTHING
+
+
+async def test_it_says_that_it_bears_goaway(scripted):
+    """The client does not call itself by the name of grpclib's, which servers spare GOAWAY."""
+    async with SessionClient(scripted.address) as client:
+        read = asyncio.create_task(client.list())
+        connection, stream = await scripted.next()
+        connection.answer(stream)
+        await read
+    (agent,) = connection.agents
+    assert agent.startswith(b"grpc-python-stigmer-grpclib/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -128,3 +129,59 @@ async def test_cancelling_a_call_cancels_only_that_call(wire, client, draft):
         with pytest.raises(asyncio.CancelledError):
             await cancelled
     assert wire.connections == 1
+
+
+async def test_a_write_goes_only_to_a_server_that_has_spoken(wire, draft):
+    """A connection that closes before the server says anything is replaced: a write on it was not sent yet."""
+    wire.early = 3
+    async with SessionClient(wire.address) as client:
+        await client.create(draft("chat"))
+        assert (await client.list()).total_count == 1
+    assert wire.connections == 4
+
+
+async def test_a_server_that_only_hangs_up_is_unreachable(wire, draft, monkeypatch):
+    """When no connection ever gets an answer the call fails as Unreachable, which says why."""
+    monkeypatch.setattr("stigmer.client.again._FIRST_PAUSE", 0.0001)
+    wire.early = 100
+    async with SessionClient(wire.address) as client:
+        with pytest.raises(Unreachable, match="cannot connect: the server closed the connection at once"):
+            await client.create(draft("chat"))
+    assert wire.connections == 6
+
+
+async def test_a_server_that_says_nothing_is_unreachable(monkeypatch):
+    """A connection on which the server does not begin to speak HTTP/2 in time is given up."""
+    monkeypatch.setattr("stigmer.client.channel._CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with SessionClient("{}:{}".format(*silent.getsockname())) as client:
+            with pytest.raises(Unreachable, match="cannot connect: Connection timed out"):
+                await client.list()
+
+
+async def test_a_closed_client_leaves_no_connection(monkeypatch):
+    """Closing the client while it connects ends the attempt, and the call with it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = SessionClient("{}:{}".format(*silent.getsockname()))
+        read = asyncio.create_task(client.list())
+        accepted, _ = await asyncio.get_running_loop().run_in_executor(None, silent.accept)
+        with accepted:
+            client.close()
+            with pytest.raises(Unreachable):
+                await read
+            accepted.settimeout(10)
+            while accepted.recv(65536):
+                pass
+
+
+async def test_a_silent_connection_is_left(wire):
+    """After a call's whole time without a byte from the server the next call goes over a new connection."""
+    wire.hold = True
+    async with SessionClient(wire.address, timeout=0.3) as client:
+        for _ in range(2):  # during the first the server has said that it is there
+            with pytest.raises(DeadlineExceeded):
+                await client.list()
+            assert wire.connections == 1
+        wire.hold = False
+        assert (await client.list()).total_count == 0
+    assert wire.connections == 2

@@ -56,21 +56,33 @@ async def _await(call):
 
 
 async def test_calls_in_flight_are_answered(served, store_url, a_session):
-    """A server that stops waits for the calls it has, refuses new ones as UNAVAILABLE, and then is gone."""
+    """A server that stops waits for the calls it has, takes no new ones soon after it said so, and then is gone."""
     hold = Hold()
     wire = await served(hold, store=store_url)
     calls = [asyncio.ensure_future(_await(wire.create(a_session(f"n{number}")))) for number in range(5)]
     await asyncio.wait_for(hold.arrived.wait(), 10)
     stopping = asyncio.ensure_future(wire.app.stop())
-    await asyncio.sleep(0)
-    late = await wire.refused(wire.list())
-    assert late.code == "UNAVAILABLE"
+    assert await asyncio.wait_for(_until_it_stops(wire), 10) == "UNAVAILABLE"
     assert not stopping.done()
     hold.opened.set()
     answers = await asyncio.gather(*calls)
     assert [answer.metadata.name for answer in answers] == [f"n{number}" for number in range(5)]
     await asyncio.wait_for(stopping, 10)
     assert (await wire.refused(wire.list())).code == "UNAVAILABLE"
+
+
+async def test_calls_on_their_way_are_answered(served, a_session):
+    """What a client sends before it can know that the server stops is served."""
+    hold = Hold()
+    wire = await served(hold)
+    call = asyncio.ensure_future(_await(wire.create(a_session())))
+    await asyncio.wait_for(hold.arrived.wait(), 10)
+    on_its_way = asyncio.ensure_future(_await(wire.list()))
+    stopping = asyncio.ensure_future(wire.app.stop())
+    assert (await on_its_way).total_count == 0
+    hold.opened.set()
+    await call
+    await stopping
 
 
 async def test_calls_that_take_too_long_are_cancelled(served, a_session):

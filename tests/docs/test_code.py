@@ -15,6 +15,7 @@ from stigmer import PermissionDenied, hookspecs
 from stigmer.client import ApiResourceMetadata, ApiResourceOwnerScope, Session, SessionClient, SessionSpec
 from stigmer.client import PermissionDenied as Refused
 from stigmer.testing import SteppingClock, make_context, make_services, run_steps, serving
+from stigmer.transport.refusal import Reason
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
@@ -75,6 +76,12 @@ def test_every_hook_is_documented(root):
     assert [name for name in hooks if f"`{name}(" not in text] == []
 
 
+def test_every_refusal_of_the_transport_is_documented(root):
+    """Each reason that the transport gives stands in docs/errors.md; that of a bug of its handlers is not for clients."""
+    text = (root / "docs" / "errors.md").read_text()
+    assert [reason.name for reason in Reason if f"`{reason.name}`" not in text] == ["BUG"]
+
+
 @pytest.mark.parametrize(("hour", "open_"), [(7, False), (8, True), (17, True), (18, False)])
 async def test_the_ten_line_plugin(hour, open_, office_hours):
     """The README's plugin lets sessions be created in office hours only."""
@@ -98,13 +105,14 @@ async def test_the_ten_line_step_alone(office_hours):
         await run_steps(ctx, office_hours.OfficeHours())
 
 
-async def test_health_example(root):
-    """The health example tells a server that serves from none."""
+async def test_health_example(root, tmp_path, monkeypatch):
+    """The health example tells a server that serves from none, at a port and at a unix socket."""
+    monkeypatch.chdir(tmp_path)
     health = module_of(root / "examples" / "health.py")
-    async with serving() as app:
-        address = app.address
-        assert await health.serves(address)
-    assert not await health.serves(address)
+    async with serving(listen="127.0.0.1:0,unix:s.sock") as app:
+        addresses = app.addresses
+        assert [await health.serves(address) for address in addresses] == [True, True]
+    assert [await health.serves(address) for address in addresses] == [False, False]
 
 
 def test_descriptors_for_other_clients(root):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PATTERNS = ("README.md", "CONTRIBUTING.md", "AGENTS.md", "docs/**/*.md", "plugins/*/README.md")
 PAGES = [str(page.relative_to(ROOT)) for pattern in PATTERNS for page in sorted(ROOT.glob(pattern))]
 FOREIGN = ("grpcurl",)
-PLAYED = ("docker ", "nox", ".venv/bin/nox", "git ", "towncrier ")
+PLAYED = ("docker ", "nox", ".venv/bin/nox", "git ", "towncrier ", "pip install --require-hashes ")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -31,7 +31,7 @@ def test_commands_of_grpcurl(page, terminal, commands_of, grpcurl):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_that_do_not_run(page, blocks_of):
-    """What cannot run in a test, and so stands in blocks marked ``sh``, is only what needs Docker or would run these tests."""
+    """What stands in blocks marked ``sh``, and does not run, needs Docker or a network, or would run these tests."""
     lines = [line for block in blocks_of(page, "sh") for line in block.splitlines()]
     assert [line for line in lines if not line.startswith(PLAYED)] == []
 

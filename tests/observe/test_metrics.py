@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stigmer import ConfigurationError, NotFound, Settings
 from stigmer.observe import Observe
+from stigmer.transport.statistics import Statistics
 
 
 class _Named:
@@ -46,11 +48,17 @@ def settings():
 
 
 @pytest.fixture
-async def observe(settings, op):
+def app():
+    """A server, as far as metrics look at it."""
+    return SimpleNamespace(statistics=Statistics([SimpleNamespace(streams=range(4))]))
+
+
+@pytest.fixture
+async def observe(settings, op, app):
     """A plugin that serves metrics."""
     plugin = Observe()
     plugin.wrap_operation(op, None, settings)
-    await plugin.startup()
+    await plugin.startup(app)
     yield plugin
     await plugin.shutdown()
 
@@ -103,6 +111,20 @@ async def test_tells_about_the_process(observe):
     assert ("process_resident_memory_bytes",) in await _scrape(observe)
 
 
+async def test_tells_what_the_transport_counts(observe, app):
+    """What the transport counts is read when somebody scrapes; reasons are names of limits."""
+    app.statistics.connections, app.statistics.calls = 7, 3
+    app.statistics.request_bytes, app.statistics.answer_bytes = 5_000_000, 6_000_000
+    app.statistics.limited["calls"] += 2
+    found = await _scrape(observe)
+    assert found["stigmer_transport_limited_total", "calls"] == 2
+    assert found["stigmer_transport_limited_total", "idle_seconds"] == 0
+    names = ("connections", "calls", "streams", "request_bytes", "answer_bytes")
+    assert [found[(f"stigmer_transport_{name}",)] for name in names] == [7, 3, 4, 5_000_000, 6_000_000]
+    app.statistics.connections = 0
+    assert (await _scrape(observe))[("stigmer_transport_connections",)] == 0
+
+
 async def test_speaks_openmetrics_when_asked(observe):
     """A scraper that prefers OpenMetrics gets it."""
     head, body = await _ask(
@@ -138,11 +160,11 @@ async def test_drops_an_endless_head(observe):
     writer.close()
 
 
-async def test_stops_although_a_client_is_connected(op, settings):
+async def test_stops_although_a_client_is_connected(op, settings, app):
     """An idle client does not keep the server from stopping."""
     plugin = Observe()
     plugin.wrap_operation(op, None, settings)
-    await plugin.startup()
+    await plugin.startup(app)
     reader, writer = await asyncio.open_connection("127.0.0.1", plugin.metrics_port)
     writer.write(b"GET /met")
     await _scrape(plugin)  # by now the idle connection has been accepted too
@@ -156,20 +178,20 @@ async def test_two_servers_share_nothing(observe, settings, op, make_call, answe
     """Each plugin object has its own metrics."""
     other = Observe()
     handle = other.wrap_operation(op, answering(), settings)
-    await other.startup()
+    await other.startup(SimpleNamespace(statistics=Statistics()))
     await handle(make_call())
     assert (await _scrape(other))["stigmer_operation_duration_seconds_count", "OK", "session.create"] == 1
     assert (await _scrape(observe))["stigmer_operation_duration_seconds_count", "OK", "session.create"] == 0
     await other.shutdown()
 
 
-async def test_refuses_an_address_in_use(observe, op):
+async def test_refuses_an_address_in_use(observe, op, app):
     """A port that is taken is a configuration error that names the setting."""
     plugin = Observe()
     taken = f"127.0.0.1:{observe.metrics_port}"
     plugin.wrap_operation(op, None, Settings(plugins=(), log="off", metrics_listen=taken))
     with pytest.raises(ConfigurationError, match=f"metrics_listen: cannot listen on {taken}"):
-        await plugin.startup()
+        await plugin.startup(app)
     await plugin.shutdown()
 
 

@@ -63,6 +63,6 @@ def test_imports_only_what_is_on():
 async def test_starts_and_stops_when_off():
     """Starting and stopping with all off does nothing and fails nothing."""
     observe = Observe()
-    await observe.startup()
+    await observe.startup(None)
     await observe.shutdown()
     assert observe.metrics_port is None

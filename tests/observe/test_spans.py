@@ -52,7 +52,7 @@ async def tracing(op, settings):
     """A plugin that has started."""
     found = _Tracing(op, settings)
     found.observe.wrap_operation(op, None, settings)
-    await found.observe.startup()
+    await found.observe.startup(None)
     yield found
     await found.observe.shutdown()
 
@@ -151,7 +151,7 @@ async def test_spans_are_sent_at_shutdown(op, settings, make_call):
     """Spans that wait for their batch are sent when the server stops."""
     found = _Tracing(op, settings)
     found.observe.wrap_operation(op, None, settings)
-    await found.observe.startup()
+    await found.observe.startup(None)
     await found.run(make_call())
     assert "session.create" in await found.spans()
 
@@ -160,7 +160,7 @@ async def test_the_log_names_the_trace(op, logged, make_call, answering):
     """With tracing on the call's line in the log carries the trace id."""
     observe = Observe(exporter=InMemorySpanExporter())
     handle = observe.wrap_operation(op, answering(), logged(log="json", tracing=True))
-    await observe.startup()
+    await observe.startup(None)
     await handle(make_call(metadata={"traceparent": f"00-{TRACE}-{PARENT}-01"}))
     assert json.loads(logged.text())["trace_id"] == TRACE
     await observe.shutdown()
@@ -174,7 +174,7 @@ async def test_the_environment_names_the_service(op, settings, make_call, monkey
             monkeypatch.setenv("OTEL_SERVICE_NAME", variable)
         found = _Tracing(op, settings)
         found.observe.wrap_operation(op, None, settings)
-        await found.observe.startup()
+        await found.observe.startup(None)
         await found.run(make_call())
         names.append((await found.spans())["session.create"].resource.attributes["service.name"])
     assert names == ["stigmer", "sessions-eu"]
@@ -194,7 +194,7 @@ async def test_names_the_extra_when_the_exporter_is_missing(monkeypatch, op, set
     observe = Observe()
     observe.wrap_operation(op, None, settings)
     with pytest.raises(ConfigurationError, match=r"stigmer\[observe\]"):
-        await observe.startup()
+        await observe.startup(None)
 
 
 class _Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -216,7 +216,7 @@ async def test_sends_spans_to_the_collector_of_the_environment(op, settings, mak
     server.start()
     observe = Observe()
     handle = observe.wrap_operation(op, answering(), settings)
-    await observe.startup()
+    await observe.startup(None)
     await handle(make_call())
     await observe.shutdown()
     server.stop(None).wait()

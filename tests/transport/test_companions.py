@@ -36,8 +36,8 @@ async def test_a_compressed_question_is_answered():
         assert await channel.unary_unary(CHECK)(b"", compression=grpc.Compression.Gzip) == b"\x08\x01"
 
 
-async def test_health_says_not_serving_while_the_server_stops():
-    """While calls in flight finish, health is still told: NOT_SERVING; other calls are refused with a reason."""
+async def test_a_watcher_learns_that_the_server_stops():
+    """Whoever watches is told NOT_SERVING before the connection ends, while calls in flight finish."""
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
     class Wait:
@@ -49,18 +49,30 @@ async def test_health_says_not_serving_while_the_server_stops():
 
     get = "/ai.stigmer.agentic.session.v1.SessionQueryController/get"
     async with serving({"wait": waits(Wait())}) as app, grpc.aio.insecure_channel(app.address) as channel:
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+        assert await watch.read() == b"\x08\x01"
         under_way = asyncio.ensure_future(channel.unary_unary(get)(b"\x0a\x01x"))
         await waiting.wait()
         stopping = asyncio.create_task(app.stop())
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(get)(b"\x0a\x01x")
-        assert await channel.unary_unary(CHECK)(b"") == b"\x08\x02"
+        assert await watch.read() == b"\x08\x02"
+        assert not stopping.done()
         go_on.set()
         with pytest.raises(grpc.aio.AioRpcError, match="Session not found: x"):
             await under_way
         await stopping
-    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert b"SERVER_STOPPING" in dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await watch.read()
+    assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_watcher_of_an_idle_server_learns_it_too():
+    """Where no call is in flight the watcher hears it all the same."""
+    async with serving() as app, grpc.aio.insecure_channel(app.address) as channel:
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+        assert await watch.read() == b"\x08\x01"
+        stopping = asyncio.create_task(app.stop())
+        assert await watch.read() == b"\x08\x02"
+        await stopping
 
 
 def waits(step):

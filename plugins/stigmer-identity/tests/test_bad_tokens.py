@@ -151,10 +151,13 @@ def bad(mangled, forged, misfit, token):
 
 
 async def test_each_is_refused_on_the_wire(bad, jwt_settings, monkeypatch, token):
-    """Each bad header is answered UNAUTHENTICATED with one of three texts, none of which has anything of the credential."""
+    """Each bad header is answered UNAUTHENTICATED with one of three texts, none of which has anything of the credential.
+
+    Those that end in a space HTTP/2 itself does not know.
+    """
     for name, value in jwt_settings.items():
         monkeypatch.setenv(f"STIGMER_IDENTITY_{name.upper()}", value if isinstance(value, str) else ",".join(value))
-    cases = {name: ((("authorization", header),), text) for name, (header, text) in bad.items()}
+    cases = {name: ((("authorization", header),), text) for name, (header, text) in bad.items() if header == header.strip()}
     good = ("authorization", f"Bearer {token()}")
     cases |= {"none at all": ((), MISSING), "twice": ((good, good), INVALID)}
     cases["twice, one bad"] = ((good, ("authorization", "Bearer x")), INVALID)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import ssl
 
 import pytest
+import stigmer_identity
 
 from stigmer import Unauthenticated
+from stigmer.client import ApiResourceMetadata, ApiResourceOwnerScope, Session, SessionClient, SessionSpec
+from stigmer.client import Unauthenticated as Refused
+from stigmer.testing import serving
+from stigmer.testing.certificates import Authority
 
 CERTIFICATE = {
     "subject": ((("organizationName", "Acme"),), (("commonName", "worker"),)),
@@ -71,3 +76,47 @@ async def test_headers_do_not_matter(calls):
     """Where only certificates are on, what stands in authorization is not looked at."""
     call = await calls(lambda: NOW, certificate="cn")
     assert (await call(certificate=CERTIFICATE, metadata={"authorization": "Basic x"})).id == "worker"
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """Vouches for the server and for its clients."""
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+async def mutual(authority, monkeypatch):
+    """A server that asks clients for certificates; gives a client that shows this one."""
+    monkeypatch.setenv("STIGMER_IDENTITY_CERTIFICATE", "uri")
+    server = authority.issue("server")
+    tls = {"tls_certificate": server.certificate, "tls_key": server.key, "tls_client_ca": authority.certificate}
+
+    def client(shown):
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        context.set_alpn_protocols(["h2"])
+        if shown is not None:
+            context.load_cert_chain(*shown)
+        return SessionClient(app.address, ssl=context)
+
+    async with serving({"identity": stigmer_identity}, **tls, tls_client="optional") as app:
+        yield client
+
+
+async def test_over_mutual_tls(mutual, authority):
+    """Whoever shows a certificate of the authority is its subject, from the connection to the audit."""
+    metadata = ApiResourceMetadata(name="Deploy", owner_scope=ApiResourceOwnerScope.identity_account)
+    session = Session(metadata=metadata, spec=SessionSpec(agent_instance_id="ain-1"))
+    made = []
+    for name in ("spiffe://acme.example/ann", "spiffe://acme.example/bot"):
+        async with mutual(authority.issue("worker", uri=name)) as client:
+            made.append((name, await client.create(session)))
+    assert [(name, each.status.audit.spec_audit.created_by.id) for name, each in made] == [(name, name) for name, _ in made]
+    assert len({each.metadata.id for _, each in made}) == 2
+
+
+async def test_without_a_certificate_over_tls(mutual, authority):
+    """Where certificates are optional, a client without one, or with one that names nobody, gets in but is nobody."""
+    for shown, text in ((None, "missing"), (authority.issue("worker"), "invalid")):
+        async with mutual(shown) as client:
+            with pytest.raises(Refused, match=text):
+                await client.list()

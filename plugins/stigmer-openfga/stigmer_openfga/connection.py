@@ -6,15 +6,15 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from grpclib.client import Channel
 from grpclib.const import Cardinality
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.metadata import Deadline
 from h2.exceptions import H2Error
 
 from stigmer import Unavailable
+from stigmer.client.channel import NotProcessed, PartingChannel, Wire
 
 T = TypeVar("T")
 _SERVICE = "/openfga.v1.OpenFGAService/"
@@ -37,19 +37,6 @@ class _Lost(Exception):
     """The connection broke, or never was."""
 
 
-class _Wire(bytes):
-    """A message that is encoded already, in the form that grpclib's codec takes and gives."""
-
-    __slots__ = ()
-
-    def SerializeToString(self) -> bytes:  # noqa: N802 - grpclib asks for this name
-        return self
-
-    @classmethod
-    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - grpclib asks for this name
-        return cls(data)
-
-
 class Connection:
     """Made at the first call, and made anew when it breaks or when nothing comes back on it any more."""
 
@@ -59,7 +46,7 @@ class Connection:
         self._metadata: Mapping[str, str] = {"authorization": f"Bearer {token}"} if token else {}
         self._in_flight = in_flight
         self._turn = asyncio.Semaphore(in_flight)
-        self._channel: Channel | None = None
+        self._channel: PartingChannel | None = None
         self._heard = 0.0
 
     def close(self) -> None:
@@ -76,7 +63,7 @@ class Connection:
             rpc: its name.
             request: the encoded request.
             seconds: how long it may take, waiting for its turn included.
-            repeatable: it may be made once more when the connection breaks.
+            repeatable: it may be made once more when the connection breaks, not only when OpenFGA has not begun with it.
 
         Raises:
             Refused: OpenFGA answered with a status.
@@ -116,8 +103,8 @@ class Connection:
         async with self._turn:
             try:
                 return await self._exchange(rpc, request, seconds)
-            except _Lost:
-                if not again:
+            except _Lost as lost:
+                if not (again or isinstance(lost.__cause__, NotProcessed)):
                     raise
             return await self._exchange(rpc, request, seconds)
 
@@ -136,9 +123,9 @@ class Connection:
     ) -> AsyncIterator[bytes]:
         try:
             async with self._open().request(
-                _SERVICE + rpc, cardinality, _Wire, _Wire, deadline=deadline, metadata=self._metadata
+                _SERVICE + rpc, cardinality, Wire, Wire, deadline=deadline, metadata=self._metadata
             ) as stream:
-                await stream.send_message(_Wire(request), end=True)
+                await stream.send_message(Wire(request), end=True)
                 while (message := await stream.recv_message()) is not None:
                     self._heard = time.monotonic()
                     yield message
@@ -152,7 +139,7 @@ class Connection:
         except (StreamTerminatedError, H2Error, OSError) as error:
             raise _Lost from error
 
-    def _open(self) -> Channel:
+    def _open(self) -> PartingChannel:
         if self._channel is None:
-            self._channel = Channel(*self._address, ssl=self._ssl)
+            self._channel = PartingChannel(*self._address, ssl=self._ssl)
         return self._channel

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from stigmer import DataLoss, PermissionDenied, Unauthenticated, Unavailable, after, hookimpl
 from stigmer.client import SessionClient
+from stigmer.client.channel import Wire
 from stigmer.store import Query
 
 BODY = '"spec": {"agentInstanceId": "ain-1", "subject": "changed"}'
@@ -35,17 +36,6 @@ REFUSED = {
 }
 
 
-class _Raw(bytes):
-    """A message that is bytes already."""
-
-    def SerializeToString(self):  # noqa: N802 - grpclib asks for this name
-        return bytes(self)
-
-    @classmethod
-    def FromString(cls, data):  # noqa: N802 - grpclib asks for this name
-        return cls(data)
-
-
 class _Babbler:
     """Answers every rpc of OpenFGA with the same bytes."""
 
@@ -57,12 +47,12 @@ class _Babbler:
         handlers = {}
         for rpc in rpcs:
             kind = Cardinality.UNARY_STREAM if rpc.startswith("Streamed") else Cardinality.UNARY_UNARY
-            handlers[f"/openfga.v1.OpenFGAService/{rpc}"] = Handler(self._babble, kind, _Raw, _Raw)
+            handlers[f"/openfga.v1.OpenFGAService/{rpc}"] = Handler(self._babble, kind, Wire, Wire)
         return handlers
 
     async def _babble(self, stream):
         await stream.recv_message()
-        await stream.send_message(_Raw(self._answer))
+        await stream.send_message(Wire(self._answer))
 
 
 @contextlib.asynccontextmanager

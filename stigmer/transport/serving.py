@@ -1,0 +1,44 @@
+"""What all connections of a server share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
+from grpclib.exceptions import GRPCError
+
+from stigmer.transport.limits import Limits
+from stigmer.transport.refusal import Describe, Refusal
+from stigmer.transport.route import Route
+from stigmer.transport.statistics import Statistics
+
+
+@dataclasses.dataclass(slots=True)
+class Serving:
+    """A server, as its calls see it.
+
+    Attributes:
+        routes: by path.
+        codec: of messages.
+        details: of the details of statuses; None when they are left out.
+        limits: on everything.
+        statistics: of everything.
+        describe: makes errors of refusals.
+        events: grpclib's dispatcher, or None while nobody listens.
+        stopping: no new calls are taken.
+    """
+
+    routes: Mapping[bytes, Route]
+    codec: CodecBase
+    details: StatusDetailsCodecBase | None
+    limits: Limits
+    statistics: Statistics
+    describe: Describe
+    events: Any = None
+    stopping: bool = False
+
+    def error(self, refusal: Refusal) -> GRPCError:
+        """The error that a call ends with when it is refused."""
+        return self.describe(refusal)

@@ -1,0 +1,100 @@
+"""Calls whose request is any number of messages: the client may send as fast as the handler reads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from grpclib.const import Status
+
+from stigmer.transport.framing import PREFIX_SIZE, read_prefix, too_large
+from stigmer.transport.head import Head
+from stigmer.transport.refusal import Reason, Refusal
+from stigmer.transport.route import Route
+from stigmer.transport.stream import TOO_MUCH, Stream
+
+if TYPE_CHECKING:
+    from stigmer.transport.calls import Calls
+
+_TRUNCATED = Refusal(Status.INTERNAL, Reason.UNDECODABLE, "the request ends within a message")
+
+
+class StreamingRequest(Stream):
+    """A call with a stream of request messages. Bytes are credited when the handler has used them."""
+
+    __slots__ = ("_buffer", "_unread", "_waiter")
+
+    def __init__(self, connection: Calls, id_: int, head: Head, route: Route) -> None:
+        super().__init__(connection, id_, head, route)
+        self._buffer = bytearray()
+        self._unread = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def on_data(self, data: bytes, ended: bool) -> bool:
+        """See ``Stream``."""
+        self._unread += len(data)
+        if self.answered:
+            self._credit()
+        else:
+            self._buffer += data
+        if ended:
+            self.ended = True
+        self._wake()
+        return False
+
+    def on_ended(self) -> bool:
+        """See ``Stream``."""
+        self.ended = True
+        self._wake()
+        return False
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _credit(self) -> None:
+        if self._unread:
+            self.connection.engine.credit(self.id, self._unread)
+            self._unread = 0
+            self.connection.want_flush()
+
+    async def recv_message(self) -> Any:
+        """The next message; None when there are no more.
+
+        Raises:
+            GRPCError: INTERNAL for a broken message, RESOURCE_EXHAUSTED for one that is too large.
+        """
+        buffer = self._buffer
+        while not self._is_whole():
+            if self.ended:
+                if buffer:
+                    raise self._error(_TRUNCATED)
+                return None
+            # Also within a message, which may be larger than the window.
+            self._credit()
+            self._waiter = self.connection.loop.create_future()
+            await self._waiter
+        flag, size = read_prefix(buffer)
+        end = PREFIX_SIZE + size
+        with memoryview(buffer) as view:
+            body = bytes(view[PREFIX_SIZE:end])
+        del buffer[:end]
+        self._credit()
+        return await self._decoded(flag, body)
+
+    def _is_whole(self) -> bool:
+        """Whether the next message is here."""
+        if len(self._buffer) < PREFIX_SIZE:
+            return False
+        _, size = read_prefix(self._buffer)
+        limit = self.serving.limits.message_bytes
+        if size > limit:
+            raise self._error(too_large(limit))
+        if not self.hold(size):
+            raise self._error(TOO_MUCH)
+        return bool(len(self._buffer) >= PREFIX_SIZE + size)
+
+    def close(self, *, complete: bool) -> None:
+        """See ``Stream``."""
+        super().close(complete=complete)
+        self._credit()

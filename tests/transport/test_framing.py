@@ -1,0 +1,81 @@
+"""Messages are unpacked to no more than may be, and never on the loop when that takes long."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+
+import pytest
+from grpclib.const import Status
+
+from stigmer.transport import framing
+from stigmer.transport.framing import GZIP, PACKED, Broken, packed, prefix, read_prefix, unpacked
+
+MIB = 1024 * 1024
+
+
+def test_prefixes():
+    """A prefix holds its flag and its size."""
+    assert prefix(1, 258) == b"\1\0\0\1\2"
+    assert read_prefix(prefix(0, 2**32 - 1)) == (0, 2**32 - 1)
+    assert read_prefix(bytearray(prefix(1, 258) + b"\xff")) == (1, 258)
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64 * 1024, 64 * 1024 + 1, 2 * MIB])
+async def test_there_and_back(size):
+    """What was packed is the same when it is unpacked, and may be as large as the limit."""
+    message = bytes(size)
+    assert await unpacked(PACKED, await packed(message), GZIP, max(1, size)) == message
+    assert gzip.decompress(await packed(message)) == message
+
+
+async def refusal_of(*args):
+    with pytest.raises(Broken) as caught:
+        await unpacked(*args)
+    return caught.value.refusal
+
+
+async def test_no_more_than_the_limit():
+    """A bomb costs about as much memory as the limit, not what it would become."""
+    bomb = gzip.compress(bytes(100 * MIB))
+    tracemalloc.start()
+    try:
+        refusal = await refusal_of(PACKED, bomb, GZIP, MIB)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert refusal.status is Status.RESOURCE_EXHAUSTED
+    assert peak < 4 * MIB
+
+
+async def test_many_small_parts():
+    """A thousand parts are unpacked as one; a limit holds for all of them."""
+    parts = gzip.compress(b"x" * 100) * 1000
+    assert await unpacked(PACKED, parts, GZIP, 100_000) == b"x" * 100_000
+    assert (await refusal_of(PACKED, parts, GZIP, 99_999)).status is Status.RESOURCE_EXHAUSTED
+
+
+async def test_empty_parts():
+    """Parts without content are parts, also at the limit."""
+    assert await unpacked(PACKED, gzip.compress(b"x") + gzip.compress(b"") * 3, GZIP, 1) == b"x"
+
+
+@pytest.mark.parametrize("size", [10, 10 * MIB])
+async def test_where_it_is_unpacked(monkeypatch, size):
+    """What may take long is unpacked in a thread."""
+    threads = []
+
+    async def to_thread(function, *args):
+        threads.append(function.__name__)
+        return function(*args)
+
+    monkeypatch.setattr(framing.asyncio, "to_thread", to_thread)
+    await unpacked(PACKED, gzip.compress(bytes(size)), GZIP, 10 * MIB)
+    await packed(bytes(size))
+    assert len(threads) == (2 if size > MIB else 0)
+
+
+@pytest.mark.parametrize(("flag", "encoding"), [(2, GZIP), (255, GZIP), (PACKED, None), (PACKED, b"identity")])
+async def test_flags(flag, encoding):
+    """A flag that means nothing here is INTERNAL."""
+    assert (await refusal_of(flag, gzip.compress(b"x"), encoding, 100)).status is Status.INTERNAL
