@@ -9,7 +9,7 @@ from pathlib import Path
 
 INSTALL = {
     "client": "google.golang.org/grpc/interop/client@v1.85.0",
-    "h2spec": "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1",
+    "h2spec": "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
 }
 """Packages by the names of their programs, for ``go install``."""
 

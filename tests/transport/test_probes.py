@@ -30,8 +30,6 @@ REFUSED = {
 @pytest.fixture(params=["ngh2", "h2"])
 async def server(request):
     """A server on a free port, with each engine."""
-    if request.param == "ngh2":
-        pytest.importorskip("ngh2")
     server = make(request.param)
     await server.start("127.0.0.1", 0)
     yield server

@@ -230,8 +230,6 @@ class Client:
 @pytest.fixture(params=["ngh2", "h2"])
 def name(request):
     """The engine's name."""
-    if request.param == "ngh2":
-        pytest.importorskip("ngh2")
     return request.param
 
 
