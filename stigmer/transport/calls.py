@@ -171,9 +171,11 @@ class Calls(Output):
         """Starts calls that are complete: a few, then those of other connections have their turn."""
         self._start_is_due = False
         ready = self._ready
-        for _ in range(min(len(ready), self.serving.limits.starts_per_turn)):
+        left = self.serving.limits.starts_per_turn
+        while ready and left:
             stream = ready.popleft()
             if not (stream.gone or stream.answered):
+                left -= 1
                 self._start_one(stream)
         if ready and not self.over:
             self._start_is_due = True

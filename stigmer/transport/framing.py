@@ -18,6 +18,8 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _LEVEL = 1
 _AT_ONCE = 64 * 1024
 """Bytes that are packed or unpacked at once: more takes so long that a thread does it."""
+_MOST_MEMBERS = 100
+"""What gzip packed may be several pieces, one after the other. Each costs time, even when it is of nothing."""
 _LARGEST_RATIO = 1032
 """How much larger than itself what gzip packed can be."""
 
@@ -66,20 +68,23 @@ async def unpacked(flag: int, body: bytes, encoding: bytes | None, limit: int) -
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    plain = b""
-    while True:  # gzip may be several, one after the other
+    parts: list[bytes] = []
+    size = 0
+    for _ in range(_MOST_MEMBERS):
         inflater = zlib.decompressobj(_GZIP_WINDOW)
         try:
-            plain += inflater.decompress(body, limit + 1 - len(plain))  # never 0, which would be no limit
+            parts.append(inflater.decompress(body, limit + 1 - size))  # never 0, which would be no limit
         except zlib.error:
             raise broken("the compressed message is not gzip") from None
-        if len(plain) > limit:
+        size += len(parts[-1])
+        if size > limit:
             raise Broken(too_large(limit))
         if not inflater.eof:
             raise broken("the compressed message ends early")
         body = inflater.unused_data
         if not body:
-            return plain
+            return b"".join(parts)
+    raise broken("the compressed message is in too many pieces")
 
 
 async def packed(message: bytes) -> bytes:

@@ -140,6 +140,10 @@ class Output(asyncio.Protocol):
             pass
         self._transport.close()
 
+    def abort(self) -> None:
+        """Ends the connection without another byte."""
+        self._transport.abort()
+
     def abort_if_stuck(self, now: float) -> None:
         """Gives up on a client that does not read the last bytes, or does not hang up."""
         patience = _PARTING_SECONDS if self._transport.get_write_buffer_size() else _LISTENING_SECONDS

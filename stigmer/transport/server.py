@@ -197,7 +197,7 @@ class Server(GrpclibServer):
                 stream.cut_off(CUT_OFF if stream.running else STOPPING)
         await self._until(self._nobody, time.monotonic() + _PARTING_SECONDS)
         self.close()
-        await self._until(self._nobody, time.monotonic() + _PARTING_SECONDS)
+        await self._part()
         return finished
 
     def _stop_listening(self) -> None:
@@ -245,7 +245,14 @@ class Server(GrpclibServer):
         await self._server_closed_fut
         for listener in self._listeners:
             await listener.wait_closed()
+        await self._part()
         await self._until(self._nobody, float("inf"))
+
+    async def _part(self) -> None:
+        """Gives clients a moment to take their last bytes; who does not read at all would be waited for without end."""
+        await self._until(self._nobody, time.monotonic() + _PARTING_SECONDS)
+        for connection in list(self.connections):
+            connection.abort()
 
 
 def _address(name: Any) -> str:

@@ -115,7 +115,7 @@ class Stream(Answering):
     def hold(self, size: int) -> bool:
         """Counts a message of ``size`` bytes, unless it is small, among the bytes in flight. False: there are too many."""
         more = size - self._held
-        if size <= SMALL or more <= 0:
+        if size <= SMALL or more <= 0 or self.gone:
             return True
         statistics = self.serving.statistics
         if statistics.request_bytes + more > self.serving.limits.request_bytes:
