@@ -98,13 +98,26 @@ def docs(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Prints the figures in the README; arguments after ``--`` name other scripts in ``benchmarks/``."""
-    run_benchmarks(session, "wire", "pipeline", "store", "visible", "observe", "transform", "identity")
+    run_benchmarks(session, "wire", "transport", "pipeline", "store", "visible", "observe", "transform", "identity")
 
 
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
     """Loads realistic sessions, kills the server under load, and lets processes and plugins race."""
     run_benchmarks(session, "real_input", "races", "random_plugins")
+
+
+@nox.session(default=False)
+def interop(session: nox.Session) -> None:
+    """Soaks the server with grpc-go's client: 10,000 calls on a connection, 1,000 connections; minutes of them."""
+    install(session, "test", extras="[observe]")
+    session.run("python", "benchmarks/interop_soak.py", *session.posargs)
+
+
+@nox.session(default=False)
+def hostile(session: nox.Session) -> None:
+    """Attacks the transport, feeds it a million damaged conversations, and soaks it; an hour and more. ``-- NAME`` runs one."""
+    run_benchmarks(session, "attacks", "resets", "fuzz_transport", "fuzz_sockets", "soak")
 
 
 def run_benchmarks(session: nox.Session, *names: str) -> None:

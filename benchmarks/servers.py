@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -42,11 +44,22 @@ def stigmer(store: str, *flags: str) -> Iterator[tuple[str, int]]:
         yield found
 
 
+def echo(kind: str, size: int, *certificate: str) -> AbstractContextManager[tuple[str, int]]:
+    """A bare server that answers every call with ``size`` bytes: ``stock`` grpclib, or our transport on ``ngh2`` or ``h2``."""
+    return process(str(HERE / "echo_server.py"), kind, str(size), *certificate)
+
+
 @contextmanager
-def echo(size: int) -> Iterator[tuple[str, int]]:
-    """A bare grpclib server that answers every call with ``size`` bytes."""
-    with process(str(HERE / "echo_server.py"), "stock", str(size)) as found:
-        yield found
+def go_echo() -> Iterator[tuple[str, int] | None]:
+    """A bare grpc-go server that answers every call with its own bytes; None where there is no Go to build it."""
+    with tempfile.TemporaryDirectory() as folder:
+        binary = Path(folder) / "goecho"
+        build = ["go", "build", "-o", str(binary)]
+        if shutil.which("go") is None or subprocess.run(build, cwd=HERE / "goecho", check=False).returncode:
+            yield None
+            return
+        with program(str(binary), GOMAXPROCS="1") as found:
+            yield found
 
 
 def _address(server: subprocess.Popen[str]) -> str:

@@ -15,11 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from echo_server import MESSAGES, STREAM, UNARY
-from servers import CORES, HERE, process, program
+from servers import CORES, echo, go_echo
 
 from stigmer.testing.certificates import Authority
 
@@ -52,34 +51,18 @@ def rate(url: str, body: Path, seconds: int) -> float:
     return float(found[1])
 
 
-@contextlib.contextmanager
-def go() -> Iterator[tuple[str, int] | None]:
-    """grpc-go's own echo, built if it can be."""
-    with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder) / "goecho"
-        if (
-            shutil.which("go") is None
-            or subprocess.run(["go", "build", "-o", binary], cwd=HERE / "goecho", check=False).returncode
-        ):
-            yield None
-            return
-        with program(str(binary), GOMAXPROCS="1") as found:
-            yield found
-
-
 def servers(stack: contextlib.ExitStack, size: int, folder: Path) -> dict[str, str]:
     """All that is measured: name → URL."""
-    echo = str(HERE / "echo_server.py")
     certificate, key = Authority(folder).issue("echo")
     urls = {}
     for kind in ("stock", "ngh2", "h2"):
-        address, _ = stack.enter_context(process(echo, kind, str(size)))
+        address, _ = stack.enter_context(echo(kind, size))
         urls[kind] = f"http://{address}{UNARY}"
         if kind != "h2":
             urls[f"{kind}, stream of {MESSAGES}"] = f"http://{address}{STREAM}"
-    address, _ = stack.enter_context(process(echo, "ngh2", str(size), str(certificate), str(key)))
+    address, _ = stack.enter_context(echo("ngh2", size, str(certificate), str(key)))
     urls["ngh2, TLS"] = f"https://{address}{UNARY}"
-    built = stack.enter_context(go())
+    built = stack.enter_context(go_echo())
     if built is not None:
         urls["grpc-go"] = f"http://{built[0]}{UNARY}"
     return urls

@@ -1,4 +1,4 @@
-"""Calls per second through the wire, each beside what it is compared with, in the same rounds.
+"""Calls per second through the wire, each beside bare echoes of as many bytes, in the same rounds; one core for the server.
 
 Usage: python benchmarks/wire.py [--sessions 10000] [--rounds 3] [--seconds 2]
 """
@@ -14,13 +14,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from load import COMMAND, QUERY, create, measure, realistic
-from servers import echo, pin_load, stigmer
+from load import COMMAND, QUERY, create, realistic
+from quick_load import measure
+from servers import echo, go_echo, pin_load, stigmer
 
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
-from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import ListSessionsRequest, SessionId
+from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import ListSessionsByAgentRequest, ListSessionsRequest, SessionId
 
-MOST_CREATES = 8000
+MOST_CREATES = 16_000
 """More than any server here creates in a second, one after the other and at once together."""
 
 
@@ -44,28 +45,31 @@ def unique(count: int) -> Iterator[bytes]:
     return iter(requests)
 
 
-async def main() -> None:
+def main() -> None:
     """Seeds, measures and prints."""
     options = arguments()
     pin_load()
     with tempfile.TemporaryDirectory() as folder, stigmer(f"sqlite:///{Path(folder) / 'bench.db'}") as (address, _):
-        seeded = await create(address, [realistic(number).to_binary() for number in range(options.sessions)])
+        seeded = asyncio.run(create(address, [realistic(number).to_binary() for number in range(options.sessions)]))
         ids = [Session.from_binary(answer).metadata.id for answer in seeded]
         size = int(statistics.median(map(len, seeded)))
-        with echo(size) as (echo_address, _):
-            await compare(options, address, echo_address, ids)
+        with echo("stock", size) as (stock, _), echo("ngh2", size) as (bare, _), go_echo() as go:
+            echoes = {"stock grpclib, echo": stock, "our transport, echo": bare} | ({"grpc-go, echo": go[0]} if go else {})
+            compare(options, address, echoes, ids)
 
 
-async def compare(options: argparse.Namespace, address: str, echo_address: str, ids: list[str]) -> None:
+def compare(options: argparse.Namespace, address: str, echoes: dict[str, str], ids: list[str]) -> None:
     """Measures each operation in turn, round by round."""
     gets = itertools.cycle([SessionId(value=id_).to_binary() for id_ in random.sample(ids, len(ids))])
-    pages = itertools.repeat(ListSessionsRequest(page_size=50).to_binary())
+    by_agent = ListSessionsByAgentRequest(agent_id="ain-007", page_size=50)
     applies = itertools.cycle([realistic(number).to_binary() for number in range(len(ids))])
-    creates = unique(int(options.rounds * options.seconds * MOST_CREATES))
+    creates = unique(int(options.rounds * options.seconds * 2 * MOST_CREATES))
+    same = itertools.repeat
     runs = {
-        "echo": (echo_address, "/bench.Echo/Unary", gets, 64),
+        **{name: (where, "/bench.Echo/Unary", gets, 64) for name, where in echoes.items()},
         "get": (address, f"{QUERY}/get", gets, 64),
-        "page of 50": (address, f"{QUERY}/list", pages, 64),
+        "page of 50": (address, f"{QUERY}/list", same(ListSessionsRequest(page_size=50).to_binary()), 64),
+        "page of an agent": (address, f"{QUERY}/listByAgent", same(by_agent.to_binary()), 64),
         "unchanged apply": (address, f"{COMMAND}/apply", applies, 64),
         "create, one at a time": (address, f"{COMMAND}/create", creates, 1),
         "create, 64 in flight": (address, f"{COMMAND}/create", creates, 64),
@@ -74,7 +78,7 @@ async def compare(options: argparse.Namespace, address: str, echo_address: str, 
     delays: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.rounds):
         for name, (where, path, requests, in_flight) in runs.items():
-            rate = await measure(where, path, requests, in_flight=in_flight, seconds=options.seconds)
+            rate = measure(where, path, requests, in_flight=in_flight, seconds=options.seconds)
             rates[name].append(rate.per_second)
             delays[name].append(rate.p50_us)
     table(rates, delays)
@@ -82,15 +86,19 @@ async def compare(options: argparse.Namespace, address: str, echo_address: str, 
 
 def table(rates: dict[str, list[float]], delays: dict[str, list[float]]) -> None:
     """Prints medians, and ratios of the same round."""
-    print("| operation | calls/s | p50 µs | ratio to the echo of the round |\n|---|---|---|---|")
+    print("| | calls/s | p50 µs | of our echo |\n|---|---|---|---|")
     for name, found in rates.items():
-        ratio = statistics.median(rate / base for rate, base in zip(found, rates["echo"], strict=True))
-        print(f"| {name} | {statistics.median(found):.0f} | {statistics.median(delays[name]):.0f} | {ratio:.2f} |")
-    many, one = rates["create, 64 in flight"], rates["create, one at a time"]
-    gain = statistics.median(m / o for m, o in zip(many, one, strict=True))
-    print(f"\ndurable creates at 64 in flight: {gain:.1f} x one at a time (wanted: 5)")
-    get = statistics.median(g / e for g, e in zip(rates["get"], rates["echo"], strict=True))
-    print(f"get: {get:.2f} x a bare grpclib echo of the same bytes (wanted: 0.8)")
+        print(
+            f"| {name} | {statistics.median(found):,.0f} | {statistics.median(delays[name]):,.0f} | {gain(rates, name):.2f} |"
+        )
+    durable = gain(rates, "create, 64 in flight", "create, one at a time")
+    print(f"\ndurable creates at 64 in flight: {durable:.1f} x one at a time (wanted: 5)")
 
 
-asyncio.run(main())
+def gain(rates: dict[str, list[float]], one: str, other: str = "our transport, echo") -> float:
+    """How many times faster one is than the other."""
+    return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
+
+
+if __name__ == "__main__":
+    main()
