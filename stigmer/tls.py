@@ -81,7 +81,7 @@ class Tls:
         self._seen = _signature(self._files)
         try:
             self._context.newest = _loaded(self._files)
-        except ConfigurationError as error:
+        except (ConfigurationError, OSError) as error:  # a file may go between two looks at it
             logger.error("TLS goes on with the files as they were: {}", error)
             return False
         logger.info("TLS uses the files as they are now")

@@ -73,7 +73,7 @@ class _Worker:
         if now - self._born > _WELL_SECONDS:
             self.deaths = 0
         self.failed_starts = 0 if self.ready else self.failed_starts + 1
-        pause: float = min(_FIRST_PAUSE * 2**self.deaths, _LONGEST_PAUSE)
+        pause: float = min(_FIRST_PAUSE * 2 ** min(self.deaths, 10), _LONGEST_PAUSE)
         self.deaths += 1
         self.process, self.due = 0, now + pause
         return pause
@@ -179,14 +179,22 @@ class Supervisor:
         """Starts a worker. Signals wait meanwhile: in the child they must not end up with this process' handlers."""
         hears, tells = os.pipe()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError as error:  # no memory or no process to be had just now: those that run go on
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            os.close(hears)
+            os.close(tells)
+            worker.due = time.monotonic() + _LONGEST_PAUSE
+            self._say(f"worker {worker.number} cannot be started now: {error.strerror}")
+            return
         if process == 0:
             os.close(hears)
             self._be_worker(worker.number, Parent(self._alive[0], tells))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(tells)
         worker.begin(process)
-        self._selector.register(hears, selectors.EVENT_READ, lambda: self._on_ready(worker, hears))
+        self._selector.register(hears, selectors.EVENT_READ, lambda: self._on_ready(worker, process, hears))
 
     def _be_worker(self, number: int, parent: Parent) -> None:
         """Works, and ends the process: what the parent has begun on the stack must not go on here."""
@@ -195,6 +203,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for each in _SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # certificates are not read yet: there is nothing to read again
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says what it means
             os.close(self._alive[1])
             self._selector.close()
@@ -207,12 +216,15 @@ class Supervisor:
             sys.stderr.flush()
             os._exit(code)
 
-    def _on_ready(self, worker: _Worker, hears: int) -> None:
+    def _on_ready(self, worker: _Worker, process: int, hears: int) -> None:
         """A worker serves, or has ended before it did."""
-        worker.ready = bool(os.read(hears, 1))
+        ready = bool(os.read(hears, 1))
         self._selector.unregister(hears)
         os.close(hears)
-        if worker.ready:
+        if worker.process != process:  # it is a successor's by now
+            return
+        worker.ready = ready
+        if ready:
             for other in self._workers:
                 if not other.process and other.due is None:
                     other.due = 0.0

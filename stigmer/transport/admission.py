@@ -20,16 +20,19 @@ class Address:
     Attributes:
         key: the address, or for IPv6 its /64; empty for unix sockets.
         connections: that are open.
+        streams: that are open.
         calls: whose handlers run.
+        request_bytes: of requests in flight.
+        answer_bytes: of answers in flight.
         connects: the rate of new connections.
         offences: the rate of floods.
     """
 
-    __slots__ = ("calls", "connections", "connects", "key", "offences")
+    __slots__ = ("answer_bytes", "calls", "connections", "connects", "key", "offences", "request_bytes", "streams")
 
     def __init__(self, key: str, limits: Limits) -> None:
         self.key = key
-        self.connections = self.calls = 0
+        self.connections = self.streams = self.calls = self.request_bytes = self.answer_bytes = 0
         self.connects = TokenBucket(limits.connects_burst, limits.connects_per_second)
         self.offences = TokenBucket(limits.offences_burst, limits.offences_per_second)
 

@@ -104,14 +104,20 @@ class Answering(GrpclibStream[Any, Any]):
         if self.gone or self.answered:
             return
         if self.route.server_streaming:
-            if not self._opened:
-                self._open()
-            self._send(flag, data)
-            await self._room()
+            await self._pour(flag, data)
         else:
             if len(data) > LARGE:
                 self._owe(len(data))
             self._message = flag, data  # goes out with the status that follows it
+
+    async def _pour(self, flag: int, data: bytes) -> None:
+        """Queues one of many messages, and waits while there is much."""
+        if len(data) > LARGE and self._is_too_much(len(data)):
+            raise self._too_much()
+        if not self._opened:
+            self._open()
+        self._send(flag, data)
+        await self._room()
 
     def _send(self, flag: int, data: bytes) -> None:
         self.connection.answered_bytes += len(data)
@@ -123,13 +129,26 @@ class Answering(GrpclibStream[Any, Any]):
             send(self.id, prefix(flag, len(data)) + data)
 
     def _owe(self, size: int) -> None:
-        statistics = self.serving.statistics
-        if statistics.answer_bytes + size > self.serving.limits.answer_bytes:
-            statistics.reached("answer_bytes", self.connection.address.key)
-            text = "too many answers wait for slow readers"
-            raise self._error(Refusal(Status.RESOURCE_EXHAUSTED, Reason.TOO_MANY_BYTES, text))
-        statistics.answer_bytes += size
-        self._owed += size
+        if self._is_too_much(size):
+            raise self._too_much()
+        self._account(size)
+
+    def _too_much(self) -> GRPCError:
+        self.serving.statistics.reached("answer_bytes", self.connection.address.key)
+        text = "too many answers wait for slow readers"
+        return self._error(Refusal(Status.RESOURCE_EXHAUSTED, Reason.TOO_MANY_BYTES, text))
+
+    def _is_too_much(self, more: int) -> bool:
+        """Whether that many bytes more are over what all may owe, or over the half of it that one address may."""
+        address, limit = self.connection.address, self.serving.limits.answer_bytes
+        if self.serving.statistics.answer_bytes + more > limit:
+            return True
+        return bool(address.key) and address.answer_bytes + more > limit // 2
+
+    def _account(self, more: int) -> None:
+        self.serving.statistics.answer_bytes += more
+        self.connection.address.answer_bytes += more
+        self._owed += more
 
     async def _room(self) -> None:
         """Waits until what is unsent of this stream is little enough: less, when there is much of other streams."""
@@ -138,11 +157,11 @@ class Answering(GrpclibStream[Any, Any]):
             await self.connection.flushed()
 
     def _is_behind(self) -> bool:
-        statistics, limits = self.serving.statistics, self.serving.limits
+        if self.connection.is_ending and not self.gone:
+            return True  # until the connection has given its streams up; nothing is queued any more
         waiting = 0 if self.gone else self.connection.engine.queued(self.id)
-        statistics.answer_bytes += waiting - self._owed
-        self._owed = waiting
-        return waiting > limits.buffered_bytes or (waiting > 0 and statistics.answer_bytes > limits.answer_bytes)
+        self._account(waiting - self._owed)
+        return waiting > self.serving.limits.buffered_bytes or (waiting > 0 and self._is_too_much(0))
 
     async def send_trailing_metadata(
         self,

@@ -53,8 +53,7 @@ class Calls(Output):
         self.streams: dict[int, Stream] = {}
         limits = self.serving.limits
         self._controls = TokenBucket(limits.controls_burst, limits.controls_per_second)
-        self._running: set[Stream] = set()
-        self._taken_up = self._received_bytes = 0
+        self._calls = self._taken_up = self._received_bytes = 0
         self._paid_for = 0.0
         self._head: Head | None = None
         self._ready: deque[Stream] = deque()
@@ -86,18 +85,22 @@ class Calls(Output):
             self._refuse(stream_id, head.refusal or STOPPING, ended)
         elif self._leaving and self.serving.stopping:
             self._refuse(stream_id, STOPPING, ended)
+        elif self.address.streams >= self.serving.limits.streams_per_address and self.address.key:
+            self.serving.statistics.reached("streams_per_address", self.address.key)
+            self.reset(stream_id, REFUSED_STREAM)
         else:
             self._take_up(stream_id, head, route, ended)
 
     def _take_up(self, stream_id: int, head: Head, route: Route, ended: bool) -> None:
         lifetime = self.lifetime
-        if lifetime.called is None:
+        if not self._taken_up:
             self._drops_on_goaway = head.fields.get(b"user-agent", b"").startswith(_DROPS_ON_GOAWAY)
         lifetime.called = lifetime.heard
         self._taken_up += 1
         stream = (StreamingRequest if route.client_streaming else UnaryRequest)(self, stream_id, head, route)
         stream.ended = ended
         self.streams[stream_id] = stream
+        self.address.streams += 1
         left = head.left
         if left is not None:
             stream.expires = lifetime.heard + left
@@ -111,6 +114,7 @@ class Calls(Output):
 
     def _refuse(self, stream_id: int, refusal: Refusal, ended: bool) -> None:
         """Answers a call that no handler ever sees."""
+        self.lifetime.called = self.lifetime.heard
         if refusal.reason is Reason.METADATA_TOO_LARGE:
             self.serving.statistics.reached("header_list_bytes", self.address.key)
         error = self.serving.error(refusal)
@@ -139,6 +143,7 @@ class Calls(Output):
         self._lingering.discard(stream_id)
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
+            self.address.streams -= 1
             self.lifetime.called = self.lifetime.heard
             stream.close(complete=code == NO_ERROR and stream.answered)
 
@@ -182,17 +187,17 @@ class Calls(Output):
             self.loop.call_soon(self._start)
 
     def _start_one(self, stream: Stream) -> None:
-        statistics, limits, address = self.serving.statistics, self.serving.limits, self.address
-        if statistics.calls >= limits.calls:
+        running, limits, address = self.serving.running, self.serving.limits, self.address
+        if len(running) >= limits.calls:
             self._put_off(stream, "calls")
         elif address.calls >= limits.calls_per_address and address.key:
             self._put_off(stream, "calls_per_address")
-        elif len(self._running) >= limits.calls_per_connection:
+        elif self._calls >= limits.calls_per_connection:
             self._put_off(stream, "calls_per_connection")
         else:
-            statistics.calls += 1
             address.calls += 1
-            self._running.add(stream)
+            self._calls += 1
+            running.add(stream)
             stream.start()
 
     def _put_off(self, stream: Stream, reached: str) -> None:
@@ -202,7 +207,7 @@ class Calls(Output):
 
     def on_call_ended(self, stream: Stream) -> None:
         """The handler of a call that was started has returned, or will never begin."""
-        self.serving.statistics.calls -= 1
+        self.serving.running.discard(stream)
         self.address.calls -= 1
-        self._running.discard(stream)
+        self._calls -= 1
         stream.running = False

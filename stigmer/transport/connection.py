@@ -7,6 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from stigmer.transport.admission import Address
 from stigmer.transport.calls import Calls
 from stigmer.transport.engine import ENHANCE_YOUR_CALM, NO_ENGINE, NO_ERROR
 from stigmer.transport.greeting import Greeting, greeting_of
@@ -22,20 +23,20 @@ _LAST_WORD_SECONDS = 0.1
 class Connection(Calls):
     """One connection of a server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, address: Address | None = None) -> None:
+        """``address``: of a client that was let in already."""
         super().__init__(server)
-        self._admitted = False
+        self._admitted = address is not None
+        if address is not None:
+            self.address = address
         self._greeting = b""
+        self._backlog = bytearray()
         self._said_goaway = False
         self._last_word: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Lets the client in, or not."""
-        self.address, reached = self._server.admission.enter(transport.get_extra_info("peername"))
-        self._admitted = reached is None
-        if reached is not None:
-            self.serving.statistics.reached(reached, self.address.key)
-        if reached is not None or self.serving.stopping:
+        if not (self._admitted or self._lets_in(transport.get_extra_info("peername"))) or self.serving.stopping:
             transport.abort()
             return
         tls = transport.get_extra_info("ssl_object")
@@ -51,12 +52,19 @@ class Connection(Calls):
         if raw is not None and raw.family in {socket.AF_INET, socket.AF_INET6}:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open(transport)
-        self.flush()
+
+    def _lets_in(self, peername: object) -> bool:
+        self.address, reached = self._server.admission.enter(peername)
+        if reached is not None:
+            self.serving.statistics.reached(reached, self.address.key)
+        self._admitted = reached is None
+        return self._admitted
 
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - why does not matter
         """Gives back all that the connection had."""
         self.over = True
         self._drop()
+        self._wake()
         # Else the connection and its engine would keep each other alive until the garbage collector finds them.
         self.engine = NO_ENGINE
         self._peer = None
@@ -69,15 +77,37 @@ class Connection(Calls):
         """Reads, starts the calls that are complete, and answers what needs no handler."""
         if self.over or self._ending:
             return
+        self._received_bytes += len(data)
+        if len(data) <= self.engine.turn and not self._backlog:
+            self._feed(data)
+            return
+        if not self._backlog:
+            self._transport.pause_reading()
+            self.loop.call_soon(self._feed_on)
+        self._backlog += data
+
+    def _feed(self, data: bytes) -> None:
         lifetime = self.lifetime
         lifetime.heard = time.monotonic()
-        self._received_bytes += len(data)
         if not lifetime.greeted:
             data = self._greeted(data)
         self.engine.receive(data)
         if self._ready and not self._start_is_due:
             self._start()
         self.want_flush()
+
+    def _feed_on(self) -> None:
+        """Reads a part of much that has come at once; others have their turn before the next."""
+        if self.over or self._ending:
+            self._backlog.clear()
+            return
+        part = bytes(self._backlog[: self.engine.turn])
+        del self._backlog[: self.engine.turn]
+        self._feed(part)
+        if self._backlog:
+            self.loop.call_soon(self._feed_on)
+        else:
+            self._transport.resume_reading()
 
     def _greeted(self, data: bytes) -> bytes:
         """The bytes for the engine, once they are known to be HTTP/2; others are answered in their own words."""
@@ -90,12 +120,15 @@ class Connection(Calls):
         if kind is not Greeting.PARTIAL:
             self.serving.statistics.reached(NOT_HTTP2, self.address.key)
             self._transport.write(kind.value)
+            self.engine = NO_ENGINE  # its SETTINGS mean nothing to such a client
             self._end()
         return b""
 
     def _drop(self) -> None:
         """Lets go of all calls."""
         streams, self.streams = self.streams, {}
+        if streams:
+            self.address.streams -= len(streams)
         for stream in streams.values():
             stream.close(complete=False)
         self._ready.clear()

@@ -60,6 +60,10 @@ class Sink(Protocol):
 class Engine(Protocol):
     """The server's side of one HTTP/2 connection. No call raises: one about what is gone does nothing."""
 
+    @property
+    def turn(self) -> int:
+        """Bytes that it reads in a few milliseconds, whatever is in them."""
+
     def receive(self, data: bytes) -> None:
         """Reads what has come and tells the sink, which may call every other method meanwhile."""
 
@@ -109,6 +113,8 @@ class Engine(Protocol):
 
 class _NoEngine:
     """The engine of a connection that is lost: there is nothing left to do."""
+
+    turn = 1
 
     def receive(self, data: bytes) -> None:
         """Nothing."""

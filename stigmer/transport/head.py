@@ -86,7 +86,8 @@ def _refused(headers: Headers, fields: Mapping[bytes, bytes], limit: int) -> Ref
     timeout = fields.get(b"grpc-timeout")
     if timeout is not None and not _TIMEOUT(timeout):
         return _BAD_TIMEOUT
-    if not _USUAL.issuperset(fields) or len(fields) != len(headers):
+    unusual = not _USUAL.issuperset(fields) or len(fields) != len(headers)
+    if unusual or sum(map(len, fields.values())) > limit // 2:
         refusal = _refused_metadata(headers, limit)
         if refusal is not None:
             return refusal

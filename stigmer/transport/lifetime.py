@@ -6,13 +6,8 @@ import random
 
 from stigmer.transport.limits import Limits
 
-PREFACE, FIRST_REQUEST, STALL, IDLE, AGE = (
-    "preface_seconds",
-    "first_request_seconds",
-    "stall_seconds",
-    "idle_seconds",
-    "age_seconds",
-)
+PREFACE, FIRST_REQUEST, STALL = "preface_seconds", "first_request_seconds", "stall_seconds"
+IDLE, AGE, AGE_GRACE = "idle_seconds", "age_seconds", "age_grace_seconds"
 KEEPALIVE, KEEPALIVE_TIMEOUT = "keepalive_seconds", "keepalive_timeout_seconds"
 _JITTER = 0.1
 """Of the age: connections that came together do not all go together."""
@@ -53,8 +48,10 @@ class Lifetime:
             return self._after(PREFACE, self.made, now)
         if self._is_stalled(now, waiting, taken):
             return STALL
+        if now - self.made > self._age + self._limits.age_grace_seconds:
+            return AGE_GRACE
         if leaving:
-            return None
+            return self._silence(now, streams)
         if self.called is None:
             return self._after(FIRST_REQUEST, self.made, now)
         idle = None if streams else self._after(IDLE, self.called, now)

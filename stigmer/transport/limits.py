@@ -26,8 +26,8 @@ class Limits:
     """
 
     message_bytes: int = _limit(10 * MIB, "a message, in and out, packed as well as unpacked; over it: RESOURCE_EXHAUSTED")
-    request_bytes: int = _limit(128 * MIB, "large requests in flight, all together; over it: RESOURCE_EXHAUSTED")
-    answer_bytes: int = _limit(64 * MIB, "answers that wait for readers; over it: RESOURCE_EXHAUSTED, streams wait")
+    request_bytes: int = _limit(128 * MIB, "requests in flight; of one address half of it; over it: RESOURCE_EXHAUSTED")
+    answer_bytes: int = _limit(64 * MIB, "answers that wait; of one address half; over it: RESOURCE_EXHAUSTED, streams wait")
     buffered_bytes: int = _limit(256 * KIB, "what a streaming call may have unsent before its handler waits")
     stream_window: int = _limit(256 * KIB, "what a client may send on a stream before it is read")
     connection_window: int = _limit(1 * MIB, "what a client may send on a connection before it is read")
@@ -37,6 +37,7 @@ class Limits:
     connects_burst: int = _limit(2000, "new connections of an address; over the rate: closed at once")
     connects_per_second: float = _limit(200, "new connections of an address, lasting")
     streams: int = _limit(100, "open streams of a connection; over it: REFUSED_STREAM")
+    streams_per_address: int = _limit(2000, "open streams of an address; over it: REFUSED_STREAM")
     calls: int = _limit(2000, "running calls of the server; over it: REFUSED_STREAM")
     calls_per_address: int = _limit(1000, "running calls of an address; over it: REFUSED_STREAM")
     calls_per_connection: int = _limit(200, "running calls of a connection, cancelled ones included; over it: REFUSED_STREAM")
@@ -62,6 +63,7 @@ class Limits:
     first_request_seconds: float = _limit(20, "from the connection to the first call; then closed")
     idle_seconds: float = _limit(300, "without a call; then GOAWAY")
     age_seconds: float = _limit(3600, "of a connection's life; then GOAWAY, and calls in flight finish")
+    age_grace_seconds: float = _limit(1800, "for calls to finish after that; then they are cut off")
     stall_seconds: float = _limit(20, "for which a client may not read what waits for it; then closed")
     keepalive_seconds: float = _limit(120, "of silence before a client with open calls is sent a PING")
     keepalive_timeout_seconds: float = _limit(20, "for the client to answer that PING; then closed")

@@ -50,6 +50,7 @@ def _configuration(limits: Limits) -> Configuration:
 class Ngh2Engine:
     """Speaks HTTP/2 through ``ngh2.Connection``, which raises where this one does nothing."""
 
+    turn = 256 * 1024  # as much as loops read at once: to cut frames makes a reset lose more of the window
     __slots__ = (
         "_highest",
         "_leaving",

@@ -62,6 +62,11 @@ class Output(asyncio.Protocol):
             self._flush_is_due = True
             self.loop.call_soon(self.flush)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the engine takes nothing more."""
+        return self._ending
+
     async def flushed(self) -> None:
         """Waits until something was written, or cannot be any more."""
         if self._flushed is None:
@@ -80,6 +85,8 @@ class Output(asyncio.Protocol):
     def flush(self) -> None:
         """Writes what there is, unless the client is behind."""
         self._flush_is_due = False
+        if self._paused and self._ending:
+            self._end()
         if self.over or self._paused:
             return
         self._write()

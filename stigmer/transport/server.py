@@ -14,13 +14,14 @@ from grpclib.server import Server as GrpclibServer
 
 from stigmer.transport.admission import Admission
 from stigmer.transport.connection import Connection
+from stigmer.transport.doorman import Doorman
 from stigmer.transport.engine import load
 from stigmer.transport.limits import Limits
 from stigmer.transport.refusal import Describe, plainly
 from stigmer.transport.route import refuse_repetition, routes
 from stigmer.transport.serving import Serving
 from stigmer.transport.statistics import Statistics
-from stigmer.transport.stream import CUT_OFF, STOPPING
+from stigmer.transport.stream import CUT_OFF, STOPPING, Stream
 
 if TYPE_CHECKING:
     from grpclib._typing import IServable
@@ -73,13 +74,15 @@ class Server(GrpclibServer):
         super().__init__(handlers, codec=codec, status_details_codec=status_details_codec)
         self.make_engine = load(engine)
         self.connections: set[Connection] = set()
+        running: set[Stream] = set()
         self.serving = Serving(
             routes(self._mapping, self._codec),
             self._codec,
             self._status_details_codec,
             limits or Limits(),
-            Statistics(self.connections),
+            Statistics(self.connections, running),
             describe,
+            running,
         )
         self.admission = Admission(self.serving.limits, self.serving.statistics)
         self._listeners: list[asyncio.Server] = []
@@ -139,13 +142,11 @@ class Server(GrpclibServer):
             raise RuntimeError("the server was closed")
         if path is not None and (host is not None or port is not None):
             raise ValueError("a path goes with neither host nor port")
-        options |= {"ssl": ssl, "backlog": backlog}
-        if ssl is not None:
-            options["ssl_handshake_timeout"] = self.serving.limits.handshake_seconds
+        factory = self._protocol_factory if ssl is None else lambda: Doorman(self, ssl)
         if path is None:
-            listener = await self._loop.create_server(self._protocol_factory, host, port, **options)
+            listener = await self._loop.create_server(factory, host, port, backlog=backlog, **options)
         else:
-            listener = await self._loop.create_unix_server(self._protocol_factory, path, **options)
+            listener = await self._loop.create_unix_server(factory, path, backlog=backlog, **options)
         self._server = listener
         self._listeners.append(listener)
         if self._ticking is None:
@@ -231,6 +232,8 @@ class Server(GrpclibServer):
             for stream in list(connection.streams.values()):
                 stream.cut_off(CUT_OFF if stream.running else STOPPING)
             connection.close()
+        for stream in list(self.serving.running):
+            stream.stop()
         if self._ticking is not None:
             self._ticking.cancel()
 

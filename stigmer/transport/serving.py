@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
 from grpclib.exceptions import GRPCError
@@ -13,6 +13,9 @@ from stigmer.transport.limits import Limits
 from stigmer.transport.refusal import Describe, Refusal
 from stigmer.transport.route import Route
 from stigmer.transport.statistics import Statistics
+
+if TYPE_CHECKING:
+    from stigmer.transport.stream import Stream
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,6 +29,7 @@ class Serving:
         limits: on everything.
         statistics: of everything.
         describe: makes errors of refusals.
+        running: calls whose handlers run, also those whose stream is closed.
         events: grpclib's dispatcher, or None while nobody listens.
         stopping: no new calls are taken.
     """
@@ -36,6 +40,7 @@ class Serving:
     limits: Limits
     statistics: Statistics
     describe: Describe
+    running: set[Stream]
     events: Any = None
     stopping: bool = False
 

@@ -38,20 +38,30 @@ class Statistics:
     Attributes:
         limited: how often each limit was reached, by its name; and the ``EVENTS``.
         connections: that are open.
-        calls: whose handlers run.
         request_bytes: of large requests in flight.
         answer_bytes: of large answers in flight.
     """
 
-    __slots__ = ("_clock", "_open", "_quiet", "answer_bytes", "calls", "connections", "limited", "request_bytes")
+    __slots__ = ("_clock", "_open", "_quiet", "_running", "answer_bytes", "connections", "limited", "request_bytes")
 
-    def __init__(self, connections: Collection[HasStreams] = (), clock: Callable[[], float] = time.monotonic) -> None:
-        """Starts from nothing; ``connections`` are those that are open, at any time."""
+    def __init__(
+        self,
+        connections: Collection[HasStreams] = (),
+        running: Sized = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Starts from nothing; ``connections`` are those that are open, ``running`` the calls that run, at any time."""
         self._open = connections
+        self._running = running
         self.limited = dict.fromkeys([*Limits.texts(), "offences", *EVENTS], 0)
-        self.connections = self.calls = self.request_bytes = self.answer_bytes = 0
+        self.connections = self.request_bytes = self.answer_bytes = 0
         self._clock = clock
         self._quiet: dict[str, tuple[float, int]] = {}
+
+    @property
+    def calls(self) -> int:
+        """Calls whose handlers run."""
+        return len(self._running)
 
     @property
     def streams(self) -> int:

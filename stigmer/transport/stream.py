@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("stigmer.transport")
 
-SMALL = 64 * 1024
-"""Requests up to here are not counted among the bytes in flight: flow control bounds them."""
 SOON = 2.5
 """Seconds: longer than a tick, which looks for calls whose time is over within it."""
 _BUG = Refusal(Status.UNKNOWN, Reason.BUG, "Internal Server Error")
@@ -113,15 +111,16 @@ class Stream(Answering):
         return message
 
     def hold(self, size: int) -> bool:
-        """Counts a message of ``size`` bytes, unless it is small, among the bytes in flight. False: there are too many."""
+        """Counts ``size`` bytes that are here among those in flight. False: there are too many, or too many of this address."""
         more = size - self._held
-        if size <= SMALL or more <= 0 or self.gone:
+        if more <= 0 or self.gone:
             return True
-        statistics = self.serving.statistics
-        if statistics.request_bytes + more > self.serving.limits.request_bytes:
+        statistics, address, limit = self.serving.statistics, self.connection.address, self.serving.limits.request_bytes
+        if statistics.request_bytes + more > limit or (address.key and address.request_bytes + more > limit // 2):
             statistics.reached("request_bytes", self.connection.address.key)
             return False
         statistics.request_bytes += more
+        address.request_bytes += more
         self._held = size
         return True
 
@@ -206,7 +205,7 @@ class Stream(Answering):
             self.connection.reset(self.id, CANCEL)
         else:
             self.refuse(refusal)
-        self._stop()
+        self.stop()
 
     def watch(self, now: float) -> None:
         """Sets the timer of a call whose time is over soon; most calls end before they need one."""
@@ -220,7 +219,8 @@ class Stream(Answering):
             self.serving.statistics.reached(reached, self.connection.address.key)
         self.cut_off(EXPIRED)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Cancels the handler, if it runs."""
         task = self._task
         if task is None or task.done():
             return
@@ -241,6 +241,8 @@ class Stream(Answering):
         if self._owed or self._held:
             self.serving.statistics.answer_bytes -= self._owed
             self.serving.statistics.request_bytes -= self._held
+            self.connection.address.answer_bytes -= self._owed
+            self.connection.address.request_bytes -= self._held
             self._owed = self._held = 0
         if not complete:
-            self._stop()
+            self.stop()

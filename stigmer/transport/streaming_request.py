@@ -16,18 +16,20 @@ from stigmer.transport.stream import TOO_MUCH, Stream
 if TYPE_CHECKING:
     from stigmer.transport.calls import Calls
 
+_IN_A_ROW = 32
+"""Messages that are there already which a handler gets before others have their turn."""
 _TRUNCATED = Refusal(Status.INTERNAL, Reason.UNDECODABLE, "the request ends within a message")
 
 
 class StreamingRequest(Stream):
     """A call with a stream of request messages. Bytes are credited when the handler has used them."""
 
-    __slots__ = ("_buffer", "_unread", "_waiter")
+    __slots__ = ("_buffer", "_in_a_row", "_unread", "_waiter")
 
     def __init__(self, connection: Calls, id_: int, head: Head, route: Route) -> None:
         super().__init__(connection, id_, head, route)
         self._buffer = bytearray()
-        self._unread = 0
+        self._unread = self._in_a_row = 0
         self._waiter: asyncio.Future[None] | None = None
 
     def on_data(self, data: bytes, ended: bool) -> bool:
@@ -66,13 +68,14 @@ class StreamingRequest(Stream):
         """
         buffer = self._buffer
         while not self._is_whole():
-            if self.ended:
-                if buffer:
+            if self.ended or self.gone:
+                if buffer or not self.ended:
                     raise self._error(_TRUNCATED)
                 return None
             # Also within a message, which may be larger than the window.
             self._credit()
             self._waiter = self.connection.loop.create_future()
+            self._in_a_row = 0
             await self._waiter
         flag, size = read_prefix(buffer)
         end = PREFIX_SIZE + size
@@ -80,6 +83,9 @@ class StreamingRequest(Stream):
             body = bytes(view[PREFIX_SIZE:end])
         del buffer[:end]
         self._credit()
+        self._in_a_row += 1
+        if not self._in_a_row % _IN_A_ROW:
+            await asyncio.sleep(0)
         return await self._decoded(flag, body)
 
     def _is_whole(self) -> bool:
@@ -90,7 +96,7 @@ class StreamingRequest(Stream):
         limit = self.serving.limits.message_bytes
         if size > limit:
             raise self._error(too_large(limit))
-        if not self.hold(size):
+        if not self.hold(min(size, len(self._buffer))):
             raise self._error(TOO_MUCH)
         return bool(len(self._buffer) >= PREFIX_SIZE + size)
 
@@ -98,3 +104,4 @@ class StreamingRequest(Stream):
         """See ``Stream``."""
         super().close(complete=complete)
         self._credit()
+        self._wake()

@@ -60,8 +60,8 @@ class UnaryRequest(Stream):
                 return self._refused(too_large(limit))
             if flag > PACKED:
                 return self._refused(UNKNOWN_FLAG)
-            if not self.hold(self._needed):
-                return self._refused(TOO_MUCH)
+        if not self.hold(len(buffer)):
+            return self._refused(TOO_MUCH)
         if 0 <= self._needed < len(buffer):
             return self._refused(_SECOND)
         return True

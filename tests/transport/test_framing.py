@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from grpclib.const import Status
@@ -70,13 +71,15 @@ async def test_where_it_is_unpacked(monkeypatch, size):
     """What may take long is unpacked in a thread."""
     threads = []
 
-    async def to_thread(function, *args):
-        threads.append(function.__name__)
-        return function(*args)
+    class Counting(ThreadPoolExecutor):
+        def submit(self, function, *args):
+            threads.append(function.__name__)
+            return super().submit(function, *args)
 
-    monkeypatch.setattr(framing.asyncio, "to_thread", to_thread)
-    await unpacked(PACKED, gzip.compress(bytes(size)), GZIP, 10 * MIB)
-    await packed(bytes(size))
+    with Counting(1) as executor:
+        monkeypatch.setattr(framing, "_THREAD", executor)
+        await unpacked(PACKED, gzip.compress(bytes(size)), GZIP, 10 * MIB)
+        await packed(bytes(size))
     assert len(threads) == (2 if size > MIB else 0)
 
 

@@ -182,7 +182,7 @@ async def test_windows(serve, dial):
     """Clients are told the windows that there are."""
     client = await dial(await serve(stream_window=70_000, connection_window=90_000))
     assert client.settings[INITIAL_WINDOW] == 70_000
-    assert client.windows[0] == 90_000
+    assert await client.wait(lambda: client.windows[0] == 90_000)
 
 
 @pytest.mark.parametrize("size", [1, 1000, 65_535])

@@ -9,7 +9,7 @@ import pytest
 from raw_http2 import DATA, END_HEADERS, END_STREAM, HEADERS, frame, grpc_request, header_block, message
 
 from .client import DEFAULT_WINDOW, INITIAL_WINDOW
-from .service import CHAT, COLLECT, POUR, UNARY, answering, until
+from .service import CHAT, COLLECT, PATIENCE, POUR, UNARY, answering, until
 
 KIB, MIB = 1024, 1024 * 1024
 LARGEST_WINDOW = 2**31 - 1
@@ -64,7 +64,7 @@ async def test_a_waiting_handler_ends_with_its_client(serve, service, dial, how)
 async def test_the_room_for_answers(serve, service, dial):
     """Beyond ``answer_bytes`` of unread answers the next is RESOURCE_EXHAUSTED; what is read makes room again."""
     service.unary = answering(bytes(40_000))
-    server = await serve(answer_bytes=100_000)
+    server = await serve(answer_bytes=200_000)
     client = await dial(server, {INITIAL_WINDOW: 0})
     for stream in (1, 3, 5):
         client.call(stream, UNARY, b"x")
@@ -108,7 +108,7 @@ async def test_streams_share_the_room(serve, service, dial):
             sent.append(each)
 
     service.unary, service.pour = answering(bytes(40_000)), pouring
-    server = await serve(answer_bytes=40_000)
+    server = await serve(answer_bytes=80_000)
     client = await dial(server, {INITIAL_WINDOW: 0})
     client.call(1, UNARY, b"x")
     client.call(3, POUR, b"x")
@@ -134,38 +134,41 @@ async def test_small_answers_are_not_counted(serve, service, dial):
 
 @pytest.mark.parametrize("path", [UNARY, COLLECT])
 async def test_the_room_for_requests(serve, dial, path):
-    """Requests in flight hold what their prefixes announce; one too many is RESOURCE_EXHAUSTED before its bytes come."""
-    server = await serve(request_bytes=250_000)
+    """Requests in flight hold what has come of them, not what they announce; what is too much is RESOURCE_EXHAUSTED."""
+    server = await serve(request_bytes=500_000)
     client = await dial(server, {INITIAL_WINDOW: MIB})
     client.window_update(0, MIB)
     whole = message(bytes(100_000))
     for stream in (1, 3, 5):
         client.call(stream, path, end=False)
-        client.data(stream, whole[:1000])
+        client.data(stream, whole[:10])
+    for stream in (1, 3, 5):
+        for start in range(10, 99_000, 16_000):
+            client.data(stream, whole[start : min(start + 16_000, 99_000)])
     assert (await client.answer(5)).grpc_status == RESOURCE_EXHAUSTED
-    assert 200_000 <= server.statistics.request_bytes <= 200_010
+    assert 198_000 <= server.statistics.request_bytes <= 250_000
     for stream in (1, 3):
-        assert await client.upload(stream, whole[1000:])
+        client.data(stream, whole[99_000:], end_stream=True)
     assert [(await client.answer(stream)).grpc_status for stream in (1, 3)] == [0, 0]
     await until(lambda: server.statistics.request_bytes == 0)
     assert server.statistics.limited["request_bytes"] == 1
 
 
-async def test_small_requests_are_not_counted(serve, service, dial):
-    """Requests of up to 64 KiB are bounded by flow control, and hold nothing."""
-    service.unary = service.waiting
-    server = await serve(request_bytes=1)
+async def test_an_announcement_holds_nothing(serve, dial):
+    """Prefixes of large messages whose bytes never come keep nobody's requests out."""
+    server = await serve()
     client = await dial(server)
-    client.call(1, UNARY, end=False)
-    assert await client.upload(1, message(bytes(60 * KIB)))
-    await service.called.wait()
-    assert server.statistics.request_bytes == 0
+    for stream in range(1, 61, 2):
+        client.call(stream, COLLECT, end=False)
+        client.data(stream, b"\0" + (10 * MIB).to_bytes(4, "big"))
+    assert await client.ping(PATIENCE)
+    assert server.statistics.request_bytes < 1000
 
 
 @pytest.mark.parametrize("path", [UNARY, COLLECT])
 async def test_unpacked_requests_are_counted(serve, dial, path):
     """A small message that unpacks to a large one holds what it has become."""
-    server = await serve(request_bytes=150_000)
+    server = await serve(request_bytes=300_000)
     client = await dial(server, {INITIAL_WINDOW: MIB})
     client.window_update(0, MIB)
     for stream, size, status in ((1, 200_000, RESOURCE_EXHAUSTED), (3, 100_000, 0)):
