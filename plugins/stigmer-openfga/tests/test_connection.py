@@ -49,7 +49,7 @@ async def server(writes):
 @contextlib.contextmanager
 def connected(port):
     """A connection to the port."""
-    connection = Connection("127.0.0.1", port, tls=False, token="", in_flight=10)
+    connection = Connection(f"127.0.0.1:{port}", tls=False, token="", in_flight=10)
     try:
         yield connection
     finally:
