@@ -89,7 +89,7 @@ async def main() -> None:
                 for in_flight in (1, 64):
                     async with way(address) as call:
                         found.setdefault((name, in_flight), []).append(await measure(call, in_flight, options.seconds))
-    print(f"| client ({len(CORES)} cores) | one in flight, p50 µs | 64 in flight, calls/s | 64 in flight, µs a call |\n|---|---|---|---|")
+    print(f"{len(CORES)} cores\n\n| client | one in flight, p50 µs | 64 in flight, calls/s | µs a call |\n|---|---|---|---|")
     for name in WAYS:
         delay = statistics.median(each[0] for each in found[name, 1])
         rate = statistics.median(each[1] for each in found[name, 64])

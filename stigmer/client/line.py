@@ -94,18 +94,16 @@ class Line(asyncio.Protocol):
             del turn
 
     def _begin(self, headers: Headers, request: bytes) -> Exchange:
+        if not self.open:
+            self._release()
+            raise Unused(_GIVEN_UP)
         try:
-            if not self.open:
-                raise Unused(_GIVEN_UP)
             stream = self._session.send_request(headers)
             self._session.send_data(stream, _PREFIX(0, len(request)) + request, end_stream=True)
         except _GONE as error:
             self._release()
             self.leave()
             raise Unused(f"the connection has no stream left: {error}") from None
-        except Unused:
-            self._release()
-            raise
         self._newest = stream
         exchange = self._exchanges[stream] = Exchange(stream, self._loop.create_future())
         self._flush_soon()

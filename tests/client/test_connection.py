@@ -10,6 +10,8 @@ import pytest
 from stigmer.client import ConnectionLost, DeadlineExceeded, Session, SessionClient, Unavailable, Unreachable
 from stigmer.testing.server import serving
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 async def test_a_server_that_is_not_there_is_unreachable(unused_tcp_port):
     """No listener at the address: Unreachable, which is an Unavailable, and says why."""

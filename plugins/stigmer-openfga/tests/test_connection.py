@@ -10,6 +10,8 @@ from stigmer_openfga.connection import Connection
 from stigmer.transport.codec import BytesCodec
 from stigmer.transport.server import Server
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 class Writes:
     """Answers writes with what they bring, once it may.
