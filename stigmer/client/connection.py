@@ -24,6 +24,7 @@ from stigmer.client.errors import (
     Unreachable,
     from_grpc,
 )
+from stigmer.client.patience import Patience
 from stigmer.client.unanswered import NotProcessed, Refused, Unused
 
 TIMEOUT = 30.0
@@ -63,12 +64,14 @@ class Connection:
         self._timeout = timeout
         self._metadata = dict(metadata or {})
         self._ssl = ssl
+        self._patience = Patience(timeout)
         self._turn = asyncio.Semaphore(IN_FLIGHT)
         self._closed = False
 
     def close(self) -> None:
         """Closes the connection, unless it was handed in. Calls in flight on it fail, and so does every call from now on."""
         self._closed = True
+        self._patience.close()
         calls, self._calls = self._calls, None
         if calls is not None and self._channel is None:
             calls.close()
@@ -88,8 +91,14 @@ class Connection:
         began = time.monotonic()
         deadline = None if self._timeout is None else began + self._timeout
         try:
-            async with asyncio.timeout(self._timeout), self._turn:
-                return await self._stubbornly(path, request, deadline, repeatable=repeatable)
+            async with asyncio.timeout(None) as limit:
+                self._patience.begin(limit)
+                try:
+                    async with self._turn:
+                        return await self._stubbornly(path, request, deadline, repeatable=repeatable)
+                finally:
+                    self._patience.end(limit)
+                    del limit  # it knows the task, the task its failure, and the failure this frame
         except TimeoutError:
             if self._calls is not None:
                 self._calls.leave_silent(began)

@@ -73,7 +73,7 @@ class Exchange:
             check(dict(trailers))
             self.done.set_result(split(self._chunks))
         except GRPCError as error:
-            self.fail(error)
+            self.fail(error.with_traceback(None))  # which leads here, and from here to itself
 
     def fail(self, error: Exception) -> None:
         """There is no answer, or none more."""
