@@ -40,3 +40,11 @@ def grpcurl():
         return subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=30, check=False, **options)
 
     return call
+
+
+@pytest.fixture(params=["ngh2", "grpclib"])
+def way(request, monkeypatch):
+    """The client's connections are made on libnghttp2, or through grpclib as where ngh2 cannot be imported."""
+    if request.param == "grpclib":
+        monkeypatch.setattr("stigmer.client.calls.Lines", None)
+    return request.param

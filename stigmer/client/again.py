@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 
-from stigmer.client.channel import NotProcessed
 from stigmer.client.errors import ConnectionLost, SessionError, Unreachable
-from stigmer.client.parting import Refused
+from stigmer.client.unanswered import NotProcessed, Refused
 
 _TRIES = 6
 """Of a call that the server has not begun with, all together: about two seconds."""

@@ -1,23 +1,13 @@
-"""A grpclib channel that a server can part from without failing the calls in flight, and messages that are bytes already.
-
-Plugins that call other gRPC servers use it too.
-"""
+"""A grpclib channel that a server can part from without failing the calls in flight, and messages that are bytes already."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import os
 from typing import Any, Self, cast
 
 from grpclib.client import Channel
 
-from stigmer.client.parting import NotProcessed, PartingProtocol
-
-__all__ = ["NotProcessed", "PartingChannel", "Wire"]
-
-_CONNECT_SECONDS = 20.0
-"""For one attempt to connect, TLS and the server's first frame included. Other calls wait for it, whatever time they have."""
+from stigmer.client.greeting import greeted
+from stigmer.client.parting import PartingProtocol
 
 
 class Wire(bytes):
@@ -56,7 +46,7 @@ class PartingChannel(Channel):
         self._closed = True
         super().close()
         for connection in list(self._connections):
-            connection.processor.close()
+            connection.close()
 
     def leave_silent(self, since: float) -> None:
         """Begins no call any more where nothing was heard since then, on ``time.monotonic``: perhaps nothing ever will be."""
@@ -79,22 +69,10 @@ class PartingChannel(Channel):
         return super()._connected and not self._protocol.connection.is_closing()  # type: ignore[union-attr] # it is connected
 
     async def _create_connection(self) -> PartingProtocol:
-        try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                protocol = cast("PartingProtocol", await super()._create_connection())
-                if self._closed:
-                    protocol.processor.close()
-                await _greeted(protocol)
-        except TimeoutError:
-            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        return await greeted(self._connect())
+
+    async def _connect(self) -> PartingProtocol:
+        protocol = cast("PartingProtocol", await super()._create_connection())
+        if self._closed:
+            protocol.close()
         return protocol
-
-
-async def _greeted(protocol: PartingProtocol) -> None:
-    try:
-        failure = await protocol.greeted
-    except asyncio.CancelledError:
-        protocol.processor.close()
-        raise
-    if failure is not None:
-        raise failure

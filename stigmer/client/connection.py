@@ -9,14 +9,12 @@ import time
 from collections.abc import Mapping
 
 from grpclib.client import Channel
-from grpclib.const import Cardinality, Status
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
-from grpclib.metadata import Deadline
-from h2.exceptions import H2Error
 
-from stigmer.addresses import checked, host_and_port, unix_path
+from stigmer.addresses import checked
 from stigmer.client.again import pause
-from stigmer.client.channel import NotProcessed, PartingChannel, Wire
+from stigmer.client.calls import Calls, ChannelCalls, calls_to
 from stigmer.client.errors import (
     ConnectionLost,
     DeadlineExceeded,
@@ -26,7 +24,8 @@ from stigmer.client.errors import (
     Unreachable,
     from_grpc,
 )
-from stigmer.client.parting import Refused, Unused
+from stigmer.client.patience import Patience
+from stigmer.client.unanswered import NotProcessed, Refused, Unused
 
 TIMEOUT = 30.0
 IN_FLIGHT = 100
@@ -59,20 +58,23 @@ class Connection:
         Raises:
             ValueError: ``target`` is text, but no address.
         """
-        self._address = checked(target) if isinstance(target, str) else None
+        self._address = checked(target) if isinstance(target, str) else ""
         self._channel = None if isinstance(target, str) else target
+        self._calls: Calls | None = None
         self._timeout = timeout
         self._metadata = dict(metadata or {})
         self._ssl = ssl
+        self._patience = Patience(timeout)
         self._turn = asyncio.Semaphore(IN_FLIGHT)
         self._closed = False
 
     def close(self) -> None:
         """Closes the connection, unless it was handed in. Calls in flight on it fail, and so does every call from now on."""
         self._closed = True
-        if self._address is not None and self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        self._patience.close()
+        calls, self._calls = self._calls, None
+        if calls is not None and self._channel is None:
+            calls.close()
 
     async def call(self, path: str, request: bytes, *, repeatable: bool) -> bytes:
         """The answer of the rpc at ``path``.
@@ -87,16 +89,22 @@ class Connection:
             SessionError: the call failed.
         """
         began = time.monotonic()
-        deadline = None if self._timeout is None else Deadline.from_timeout(self._timeout)
+        deadline = None if self._timeout is None else began + self._timeout
         try:
-            async with asyncio.timeout(self._timeout), self._turn:
-                return await self._stubbornly(path, request, deadline, repeatable=repeatable)
+            async with asyncio.timeout(None) as limit:
+                self._patience.begin(limit)
+                try:
+                    async with self._turn:
+                        return await self._stubbornly(path, request, deadline, repeatable=repeatable)
+                finally:
+                    self._patience.end(limit)
+                    del limit  # it knows the task, the task its failure, and the failure this frame
         except TimeoutError:
-            if isinstance(self._channel, PartingChannel):
-                self._channel.leave_silent(began)
+            if self._calls is not None:
+                self._calls.leave_silent(began)
             raise DeadlineExceeded(f"no answer within {self._timeout} s", status=Status.DEADLINE_EXCEEDED) from None
 
-    async def _stubbornly(self, path: str, request: bytes, deadline: Deadline | None, *, repeatable: bool) -> bytes:
+    async def _stubbornly(self, path: str, request: bytes, deadline: float | None, *, repeatable: bool) -> bytes:
         tries = 0
         while True:
             began, tries = time.monotonic(), tries + 1
@@ -106,58 +114,45 @@ class Connection:
                 seconds = None if self._closed else pause(error, tries=tries, repeatable=repeatable)
                 if seconds is None:
                     raise
-                if error.reason and isinstance(self._channel, PartingChannel):
-                    self._channel.leave_older(began)  # the server is stopping
+                if error.reason and self._calls is not None:
+                    self._calls.leave_older(began)  # the server is stopping
             await asyncio.sleep(seconds)
 
-    async def _once(self, path: str, request: bytes, deadline: Deadline | None) -> bytes:
-        # In a task of its own: grpclib ends a call by cancelling the task it runs in and never takes that back, after which
-        # a caller's `asyncio.timeout` or `TaskGroup` around the call would no longer know its own cancellation.
-        return await asyncio.create_task(self._exchange(path, request, deadline))
-
-    async def _exchange(self, path: str, request: bytes, deadline: Deadline | None) -> bytes:
-        connected = False
-        channel = self._open()
+    async def _once(self, path: str, request: bytes, deadline: float | None) -> bytes:
         try:
-            async with channel.request(
-                path, Cardinality.UNARY_UNARY, Wire, Wire, deadline=deadline, metadata=self._metadata
-            ) as stream:
-                await stream.send_request()
-                connected = True
-                await stream.send_message(Wire(request), end=True)
-                response: bytes | None = await stream.recv_message()
+            messages = await self._open().messages(path, request, deadline)
         except GRPCError as error:
             raise from_grpc(error) from None
-        except (StreamTerminatedError, H2Error, OSError) as error:
-            raise _broken(error, connected=connected) from error
-        if response is None:
+        except (StreamTerminatedError, OSError) as error:
+            raise _broken(error) from error
+        if not messages:
             raise ConnectionLost("the answer holds no message", status=Status.UNAVAILABLE)
-        return response
+        return messages[0]
 
-    def _open(self) -> Channel:
-        """The channel. It is made here, not in the constructor, because it belongs to the running loop."""
+    def _open(self) -> Calls:
+        """Where calls go. It is made here, not in the constructor, because it belongs to the running loop."""
         if self._closed:
             raise Unreachable("the client is closed", status=Status.UNAVAILABLE)
-        if self._channel is None:
-            address = self._address or ""
-            path = unix_path(address)
-            host, port = host_and_port(address) if path is None else (None, None)
-            self._channel = PartingChannel(host, port, path=path, ssl=self._ssl)
-        return self._channel
+        if self._calls is None:
+            if self._channel is None:
+                self._calls = calls_to(self._address, metadata=self._metadata, ssl=self._ssl)
+            else:
+                self._calls = ChannelCalls(self._channel, self._metadata)
+        return self._calls
 
 
-def _broken(error: Exception, *, connected: bool) -> Exception:
+def _broken(error: Exception) -> Exception:
     """What a failure of the connection means to the caller."""
     if isinstance(error, TimeoutError) and error.errno is None:
         return error  # the deadline, not the network
+    if isinstance(error, OSError):
+        return Unreachable(f"cannot connect: {_reason(error)}", status=Status.UNAVAILABLE)
     if isinstance(error, Refused):
         return ResourceExhausted(f"the server is full: {error}", status=Status.RESOURCE_EXHAUSTED)
     if isinstance(error, Unused):
         return Unreachable(f"cannot connect: {error}", status=Status.UNAVAILABLE)
     if isinstance(error, NotProcessed):
         return Unavailable(f"the server has not begun with the call: {error}", status=Status.UNAVAILABLE)
-    if isinstance(error, OSError) and not connected:
-        return Unreachable(f"cannot connect: {_reason(error)}", status=Status.UNAVAILABLE)
     return ConnectionLost(f"the connection broke: {error}", status=Status.UNAVAILABLE)
 
 

@@ -7,16 +7,13 @@ for ever once the connection is gone; and does not tell why a stream was reset.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import os
 import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 from grpclib.client import Handler
-from grpclib.exceptions import StreamTerminatedError
 from grpclib.metadata import USER_AGENT
 from grpclib.protocol import H2Protocol, Stream
 from grpclib.utils import Wrapper
@@ -26,20 +23,11 @@ from h2.events import RemoteSettingsChanged, StreamReset
 from h2.exceptions import NoAvailableStreamIDError
 from hyperframe.frame import GoAwayFrame
 
+from stigmer.client.last_words import unread
+from stigmer.client.unanswered import NotProcessed, Refused, Unused
+
 _AGENT = USER_AGENT.replace("grpclib", "stigmer-grpclib", 1)
 """Servers that know grpclib's own client spare it GOAWAY, because of what it does then."""
-
-
-class NotProcessed(StreamTerminatedError):
-    """The server has not looked at the call and will not: it can be made again, whatever it is."""
-
-
-class Refused(NotProcessed):
-    """The server had no room for the call."""
-
-
-class Unused(NotProcessed):
-    """The connection was gone before anything of the call was sent on it."""
 
 
 class PartingHandler(Handler):
@@ -91,8 +79,8 @@ class PartingProtocol(H2Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone, wanted or not."""
         self._connections.discard(self)
-        if isinstance(exc, ConnectionError) and (unread := _unread(self._transport)):
-            super().data_received(unread)
+        if isinstance(exc, ConnectionError) and (left := unread(self._transport)):
+            super().data_received(left)
         self.handler.close()
         if not self.greeted.done():
             gone = exc if isinstance(exc, ssl.SSLError) else Unused(f"the server closed the connection at once: {exc or 'EOF'}")
@@ -110,6 +98,10 @@ class PartingProtocol(H2Protocol):
         """Begins no call here any more; those that were begun may finish."""
         self.handler.close()
         self._close_when_idle()
+
+    def close(self) -> None:
+        """Hangs up."""
+        self.processor.close()
 
     def _close_when_idle(self) -> None:
         if self.handler.connection_lost and not self.processor.streams:
@@ -165,16 +157,3 @@ class PartingProtocol(H2Protocol):
 
 def _give_up(stream: Stream, error: NotProcessed) -> None:
     stream.wrapper.cancel(error)  # type: ignore[union-attr] # all streams of a client have one
-
-
-def _unread(transport: Any) -> bytes:
-    """What the server said before it closed the connection: asyncio leaves it unread when it is a write that finds it closed.
-
-    Servers that close while a client still sends cause that, and GOAWAY is often the last that they say.
-    """
-    found = bytearray()
-    if transport.get_extra_info("ssl_object") is None:
-        with contextlib.suppress(OSError):
-            while data := os.read(transport.get_extra_info("socket").fileno(), 65536):
-                found += data
-    return bytes(found)

@@ -17,7 +17,7 @@ from stigmer.transport.statistics import NOT_HTTP2, WINDOW
 if TYPE_CHECKING:
     from stigmer.transport.server import Server
 
-_LAST_WORD_SECONDS = 0.1
+_LAST_WORD_SECONDS = 0.5
 
 
 class Connection(Calls):

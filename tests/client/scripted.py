@@ -9,7 +9,7 @@ import struct
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, PingAckReceived, RequestReceived, StreamEnded
+from h2.events import DataReceived, PingAckReceived, RequestReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame, PingFrame
 
@@ -54,6 +54,9 @@ class _Connection(asyncio.Protocol):
         self._server = server
         self._h2 = H2Connection(H2Configuration(client_side=False))
         self.agents: set[bytes] = set()
+        self.heads: dict[int, dict[bytes, bytes]] = {}
+        self.resets: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+        self.reads = 0
         self.lost = asyncio.Event()
         self.pong = asyncio.Event()
 
@@ -70,13 +73,17 @@ class _Connection(asyncio.Protocol):
         self.lost.set()
 
     def data_received(self, data):
+        self.reads += 1
         for event in self._h2.receive_data(data):
             if isinstance(event, RequestReceived):
-                self.agents.add(dict(event.headers)[b"user-agent"])
+                self.heads[event.stream_id] = dict(event.headers)
+                self.agents.add(self.heads[event.stream_id][b"user-agent"])
             elif isinstance(event, DataReceived):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, StreamEnded):
                 self._server.arrived.put_nowait((self, event.stream_id))
+            elif isinstance(event, StreamReset):
+                self.resets.put_nowait((event.stream_id, event.error_code))
             elif isinstance(event, PingAckReceived):
                 self.pong.set()
         self.transport.write(self._h2.data_to_send())
@@ -93,6 +100,15 @@ class _Connection(asyncio.Protocol):
         self._h2.send_headers(stream, [(":status", "200"), ("content-type", "application/grpc")])
         self._h2.send_data(stream, bytes(5))
         self._h2.send_headers(stream, [("grpc-status", "0")], end_stream=True)
+        self.transport.write(self._h2.data_to_send())
+
+    def say(self, stream, head, data=None, trailers=None):
+        """An answer of any kind, which ends with what is given last."""
+        self._h2.send_headers(stream, head, end_stream=data is None and trailers is None)
+        if data is not None:
+            self._h2.send_data(stream, data, end_stream=trailers is None)
+        if trailers is not None:
+            self._h2.send_headers(stream, trailers, end_stream=True)
         self.transport.write(self._h2.data_to_send())
 
     def reset(self, stream, code=ErrorCodes.REFUSED_STREAM):

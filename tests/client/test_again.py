@@ -15,8 +15,8 @@ from hyperframe.frame import GoAwayFrame
 
 from stigmer.client import ConnectionLost, InvalidArgument, ResourceExhausted, Unavailable, Unreachable
 from stigmer.client.again import pause
-from stigmer.client.channel import NotProcessed
-from stigmer.client.parting import PartingHandler, Refused, Unused
+from stigmer.client.parting import PartingHandler
+from stigmer.client.unanswered import NotProcessed, Refused, Unused
 
 UNAVAILABLE = Status.UNAVAILABLE
 NEVER, ONCE, LONG = 0, 1, 5

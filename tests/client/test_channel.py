@@ -6,10 +6,14 @@ import asyncio
 
 import pytest
 from h2.errors import ErrorCodes
+from ngh2 import NoAvailableStreamIDError
 
 from stigmer.client import ConnectionLost, ResourceExhausted, Session, SessionClient, SessionList, Unavailable
+from stigmer.client.calls import ChannelCalls
 
 from .scripted import EVERYTHING
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 async def test_calls_in_flight_are_answered_after_goaway(scripted):
@@ -100,17 +104,47 @@ async def test_at_most_a_hundred_calls_are_under_way(scripted):
         assert await asyncio.gather(*reads) == [SessionList()] * 102
 
 
+def _write_too_late(client):
+    """A write in this very turn of the loop: after the server has closed, before the client reads."""
+    calls = client._connection._calls
+    if isinstance(calls, ChannelCalls):
+        sending = calls._channel._protocol.connection
+        sending._connection.ping(b"too late")
+        asyncio.get_running_loop().call_soon(sending.flush)
+    else:
+        calls._line._session.ping(b"too late")
+        asyncio.get_running_loop().call_soon(calls._line._flush)
+
+
+class _UsedUp:
+    """A session that has no stream left."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def send_request(self, headers):
+        raise NoAvailableStreamIDError
+
+
+def _use_up(calls):
+    if isinstance(calls, ChannelCalls):
+        calls._channel._protocol.connection._connection.highest_outbound_stream_id = EVERYTHING
+    else:  # which lets nobody skip numbers
+        calls._line._session = _UsedUp(calls._line._session)
+
+
 async def test_last_words_are_heard(scripted):
     """A client that learns by a failed write that the connection is gone still reads what the server had said: here GOAWAY."""
     async with SessionClient(scripted.address) as client:
         first, second = (asyncio.create_task(client.create(Session())) for _ in range(2))
         (old, answered), _ = await scripted.next(), await scripted.next()
-        sending = client._connection._channel._protocol.connection
         old.answer(answered)
         old.go_away(answered)
         old.vanish()
-        sending._connection.ping(b"too late")
-        asyncio.get_running_loop().call_soon(sending.flush)  # after the server has closed, before the client reads
+        _write_too_late(client)
         new, again = await scripted.next()
         new.answer(again)
         assert await asyncio.gather(first, second) == [Session()] * 2
@@ -244,7 +278,7 @@ async def test_streams_run_out(scripted):
             connection.answer(stream)
             assert await write == Session()
             assert len(scripted.connections) == number + 1
-            client._connection._channel._protocol.connection._connection.highest_outbound_stream_id = EVERYTHING
+            _use_up(client._connection._calls)
 
 
 async def test_it_says_that_it_bears_goaway(scripted):
@@ -255,4 +289,4 @@ async def test_it_says_that_it_bears_goaway(scripted):
         connection.answer(stream)
         await read
     (agent,) = connection.agents
-    assert agent.startswith(b"grpc-python-stigmer-grpclib/")
+    assert agent.startswith(b"grpc-python-stigmer")

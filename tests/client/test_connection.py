@@ -10,6 +10,8 @@ import pytest
 from stigmer.client import ConnectionLost, DeadlineExceeded, Session, SessionClient, Unavailable, Unreachable
 from stigmer.testing.server import serving
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 async def test_a_server_that_is_not_there_is_unreachable(unused_tcp_port):
     """No listener at the address: Unreachable, which is an Unavailable, and says why."""
@@ -152,7 +154,7 @@ async def test_a_server_that_only_hangs_up_is_unreachable(wire, draft, monkeypat
 
 async def test_a_server_that_says_nothing_is_unreachable(monkeypatch):
     """A connection on which the server does not begin to speak HTTP/2 in time is given up."""
-    monkeypatch.setattr("stigmer.client.channel._CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("stigmer.client.greeting._SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with SessionClient("{}:{}".format(*silent.getsockname())) as client:
             with pytest.raises(Unreachable, match="cannot connect: Connection timed out"):

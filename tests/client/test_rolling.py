@@ -18,6 +18,8 @@ from stigmer.transport.codec import BytesCodec
 from stigmer.transport.limits import Limits
 from stigmer.transport.server import Server
 
+pytestmark = pytest.mark.usefixtures("way")
+
 PACKAGE = "/ai.stigmer.agentic.session.v1"
 WORKERS, SECONDS = 100, 30
 

@@ -26,6 +26,8 @@ from stigmer.client import (
 from stigmer.client import Unauthenticated as UnauthenticatedError
 from stigmer.testing.server import serving
 
+pytestmark = pytest.mark.usefixtures("way")
+
 MOST = 10 * 1024 * 1024 - 64 * 1024
 
 

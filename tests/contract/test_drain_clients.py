@@ -56,7 +56,7 @@ async def _grpclib(address, requests):
 
 
 @pytest.fixture
-def clients(connect):
+def clients(connect, monkeypatch):
     """Ways to make calls at once on several connections, by client; each gives the answers."""
 
     async def grpcio(address, requests):
@@ -64,7 +64,11 @@ def clients(connect):
             wires = [await stack.enter_async_context(connect(address)) for _ in range(CONNECTIONS)]
             return await asyncio.gather(*(w.create(r, timeout=SECONDS) for r, w in zip(requests, itertools.cycle(wires))))
 
-    return {"stigmer": _ours, "grpcio": grpcio, "grpclib": _grpclib}
+    async def without_ngh2(address, requests):
+        monkeypatch.setattr("stigmer.client.calls.Lines", None)
+        return await _ours(address, requests)
+
+    return {"stigmer": _ours, "stigmer, grpclib": without_ngh2, "grpcio": grpcio, "grpclib": _grpclib}
 
 
 @pytest.fixture
@@ -110,7 +114,7 @@ async def _stopped_listening(address):
             writer.close()
 
 
-@pytest.mark.parametrize("name", ["stigmer", "grpcio", "grpclib"])
+@pytest.mark.parametrize("name", ["stigmer", "stigmer, grpclib", "grpcio", "grpclib"])
 async def test_sigterm_with_200_calls_in_flight(holding, held, clients, a_session, name):
     """SIGTERM while 200 creates are held: all are written and answered OK, and the process ends with 0."""
     server = await holding()
@@ -160,6 +164,7 @@ async def _pump(source, target):
     target.close()
 
 
+@pytest.mark.usefixtures("way")
 async def test_kill_9_with_calls_in_flight(holding, held, a_session):
     """When the server is killed, reads are made again on the next one and writes fail as ConnectionLost, made at most once."""
     first, second = await holding(), await holding()

@@ -46,7 +46,7 @@ class Client:
         token = settings.token.get_secret_value()
         # Batches have their own bound; their share of the connection is theirs beside all other calls'.
         in_flight = settings.calls + settings.batches
-        self._connection = Connection(host.strip("[]"), int(port), tls=settings.tls, token=token, in_flight=in_flight)
+        self._connection = Connection(settings.address, tls=settings.tls, token=token, in_flight=in_flight)
 
     def close(self) -> None:
         """Closes the connection."""

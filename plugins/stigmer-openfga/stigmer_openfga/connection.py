@@ -5,18 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Any, TypeVar
-
-from grpclib.const import Cardinality
-from grpclib.exceptions import GRPCError, StreamTerminatedError
-from grpclib.metadata import Deadline
-from h2.exceptions import H2Error
 
 from stigmer import Unavailable
-from stigmer.client.channel import NotProcessed, PartingChannel, Wire
+from stigmer.client.calls import Calls, GRPCError, NotProcessed, StreamTerminatedError, calls_to
 
-T = TypeVar("T")
 _SERVICE = "/openfga.v1.OpenFGAService/"
 
 
@@ -33,28 +25,23 @@ class Refused(NoAnswer):
     """OpenFGA answered with a status: it did nothing."""
 
 
-class _Lost(Exception):
-    """The connection broke, or never was."""
-
-
 class Connection:
     """Made at the first call, and made anew when it breaks or when nothing comes back on it any more."""
 
-    def __init__(self, host: str, port: int, *, tls: bool, token: str, in_flight: int) -> None:
-        self._address = host, port
-        self._ssl = ssl.create_default_context() if tls else None
-        self._metadata: Mapping[str, str] = {"authorization": f"Bearer {token}"} if token else {}
+    def __init__(self, address: str, *, tls: bool, token: str, in_flight: int) -> None:
+        self._address = address
+        self._ssl = _tls() if tls else None
+        self._metadata = {"authorization": f"Bearer {token}"} if token else {}
         self._in_flight = in_flight
         self._turn = asyncio.Semaphore(in_flight)
-        self._channel: PartingChannel | None = None
-        self._heard = 0.0
+        self._calls: Calls | None = None
 
     def close(self) -> None:
         """Closes the connection; calls in flight fail, later ones make a new one."""
-        channel, self._channel = self._channel, None
+        calls, self._calls = self._calls, None
         self._turn = asyncio.Semaphore(self._in_flight)
-        if channel is not None:
-            channel.close()
+        if calls is not None:
+            calls.close()
 
     async def call(self, rpc: str, request: bytes, seconds: float, *, repeatable: bool) -> bytes:
         """The answer to a unary call.
@@ -69,7 +56,21 @@ class Connection:
             Refused: OpenFGA answered with a status.
             NoAnswer: there was no answer in time.
         """
-        return await self._in_time(self._unary(rpc, request, seconds, again=repeatable), seconds)
+        began = time.monotonic()
+        deadline = began + seconds
+        try:
+            async with asyncio.timeout(seconds), self._turn:
+                try:
+                    messages = await self._messages(rpc, request, deadline)
+                except (StreamTerminatedError, OSError) as error:
+                    if isinstance(error, TimeoutError) or not (repeatable or isinstance(error, NotProcessed)):
+                        raise
+                    messages = await self._messages(rpc, request, deadline)
+        except (TimeoutError, StreamTerminatedError, OSError) as error:
+            raise self._failed(error, began) from error
+        if len(messages) != 1:
+            raise NoAnswer
+        return messages[0]
 
     async def stream(self, rpc: str, request: bytes, seconds: float) -> list[bytes]:
         """All messages that a server-streaming call answers.
@@ -79,67 +80,29 @@ class Connection:
         Raises:
             NoAnswer: the stream did not come to its end in time.
         """
-        return await self._in_time(self._messages(rpc, request), seconds)
-
-    async def _in_time(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
-        # In a task of its own: grpclib ends a call by cancelling the task it runs in and never takes that back.
         began = time.monotonic()
-        task = asyncio.create_task(work)
         try:
-            async with asyncio.timeout(seconds):
-                return await task
-        except (TimeoutError, _Lost) as error:
-            if isinstance(error, TimeoutError) and self._heard < began:
-                self._drop()
-            raise NoAnswer from error
+            async with asyncio.timeout(seconds), self._turn:
+                return await self._messages(rpc, request, None)
+        except (TimeoutError, StreamTerminatedError, OSError) as error:
+            raise self._failed(error, began) from error
 
-    def _drop(self) -> None:
-        """Gives the connection up: nothing came back on it for a whole call's time, so perhaps nothing ever will."""
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.close()
+    def _failed(self, error: Exception, began: float) -> NoAnswer:
+        """After a whole call's time without a byte on a connection perhaps nothing ever will come: it is left."""
+        if isinstance(error, TimeoutError) and self._calls is not None:
+            self._calls.leave_silent(began)
+        return NoAnswer()
 
-    async def _unary(self, rpc: str, request: bytes, seconds: float, *, again: bool) -> bytes:
-        async with self._turn:
-            try:
-                return await self._exchange(rpc, request, seconds)
-            except _Lost as lost:
-                if not (again or isinstance(lost.__cause__, NotProcessed)):
-                    raise
-            return await self._exchange(rpc, request, seconds)
-
-    async def _exchange(self, rpc: str, request: bytes, seconds: float) -> bytes:
-        found = [m async for m in self._received(rpc, request, Cardinality.UNARY_UNARY, Deadline.from_timeout(seconds))]
-        if len(found) != 1:
-            raise NoAnswer
-        return found[0]
-
-    async def _messages(self, rpc: str, request: bytes) -> list[bytes]:
-        async with self._turn:
-            return [m async for m in self._received(rpc, request, Cardinality.UNARY_STREAM, None)]
-
-    async def _received(
-        self, rpc: str, request: bytes, cardinality: Cardinality, deadline: Deadline | None
-    ) -> AsyncIterator[bytes]:
+    async def _messages(self, rpc: str, request: bytes, deadline: float | None) -> list[bytes]:
+        if self._calls is None:
+            self._calls = calls_to(self._address, metadata=self._metadata, ssl=self._ssl)
         try:
-            async with self._open().request(
-                _SERVICE + rpc, cardinality, Wire, Wire, deadline=deadline, metadata=self._metadata
-            ) as stream:
-                await stream.send_message(Wire(request), end=True)
-                while (message := await stream.recv_message()) is not None:
-                    self._heard = time.monotonic()
-                    yield message
-                    if cardinality is Cardinality.UNARY_UNARY:
-                        break
+            return await self._calls.messages(_SERVICE + rpc, request, deadline)
         except GRPCError as error:
-            self._heard = time.monotonic()
             raise Refused from error
-        except TimeoutError:
-            raise
-        except (StreamTerminatedError, H2Error, OSError) as error:
-            raise _Lost from error
 
-    def _open(self) -> PartingChannel:
-        if self._channel is None:
-            self._channel = PartingChannel(*self._address, ssl=self._ssl)
-        return self._channel
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    return context

@@ -250,3 +250,11 @@ def session_json():
 def by_header():
     """The authenticator of these tests."""
     return ByHeader
+
+
+@pytest.fixture(params=["ngh2", "grpclib"])
+def way(request, monkeypatch):
+    """The client's connections are made on libnghttp2, or through grpclib as where ngh2 cannot be imported."""
+    if request.param == "grpclib":
+        monkeypatch.setattr("stigmer.client.calls.Lines", None)
+    return request.param

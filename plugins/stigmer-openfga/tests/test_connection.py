@@ -10,6 +10,8 @@ from stigmer_openfga.connection import Connection
 from stigmer.transport.codec import BytesCodec
 from stigmer.transport.server import Server
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 class Writes:
     """Answers writes with what they bring, once it may.
@@ -49,7 +51,7 @@ async def server(writes):
 @contextlib.contextmanager
 def connected(port):
     """A connection to the port."""
-    connection = Connection("127.0.0.1", port, tls=False, token="", in_flight=10)
+    connection = Connection(f"127.0.0.1:{port}", tls=False, token="", in_flight=10)
     try:
         yield connection
     finally:
