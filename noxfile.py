@@ -114,10 +114,25 @@ def interop(session: nox.Session) -> None:
     session.run("python", "benchmarks/interop_soak.py", *session.posargs)
 
 
+HOSTILE = {
+    "attacks": ["attacks.py"],
+    "resets": ["resets.py"],
+    "fuzz": ["fuzz_transport.py", "--runs", "1000000"],
+    "sockets": ["fuzz_transport.py", "--sockets", "60000"],
+    "soak": ["soak.py"],
+}
+
+
 @nox.session(default=False)
-def hostile(session: nox.Session) -> None:
-    """Attacks the transport, feeds it a million damaged conversations, and soaks it; an hour and more. ``-- NAME`` runs one."""
-    run_benchmarks(session, "attacks", "resets", "fuzz_transport", "fuzz_sockets", "soak")
+@nox.parametrize("engine", ["ngh2", "h2"])
+def hostile(session: nox.Session, engine: str) -> None:
+    """Attacks the transport, feeds it damaged conversations and soaks it, for hours; ``-- attacks`` is one of them."""
+    install(session, "test", extras="[observe]")
+    for name in session.posargs or HOSTILE:
+        if name == "fuzz":
+            session.install("atheris", success_codes=[0, 1])  # guides where it has a wheel; else mutation is blind
+        script, *arguments = HOSTILE[name]
+        session.run("python", f"benchmarks/{script}", "--engine", engine, *arguments)
 
 
 def run_benchmarks(session: nox.Session, *names: str) -> None:
