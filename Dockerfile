@@ -2,10 +2,10 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/stigmer
 COPY . .
-# The native engine is let in by the hash of its files; all else is in pyproject.toml.
-RUN /opt/stigmer/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/ngh2.txt
-# Plugins come with the image and stay off until STIGMER_PLUGINS names them.
-RUN /opt/stigmer/bin/pip install --no-cache-dir ".[observe]" ./plugins/*
+# The native engine is let in by the hash of its files; all else is in pyproject.toml. Plugins come with the image and stay
+# off until STIGMER_PLUGINS names them.
+RUN /opt/stigmer/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/ngh2.txt \
+    && /opt/stigmer/bin/pip install --no-cache-dir ".[observe]" ./plugins/*
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home stigmer

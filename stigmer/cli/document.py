@@ -105,6 +105,8 @@ def _from_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_CoreLoader)  # noqa: S506 - derived from the safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
+        if "nesting depth" in str(error.problem):  # newer parsers have a limit of their own, and reach it while they look ahead
+            raise Refused(f"line {mark.line + 1 if mark else 1}: is nested too deeply") from error
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
         raise Refused(f"{where}{error.problem}") from error
     except ReaderError as error:

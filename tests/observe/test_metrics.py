@@ -50,7 +50,7 @@ def settings():
 @pytest.fixture
 def app():
     """A server, as far as metrics look at it."""
-    return SimpleNamespace(statistics=Statistics([SimpleNamespace(streams=range(4))]))
+    return SimpleNamespace(statistics=Statistics([SimpleNamespace(streams=range(4))], running=range(3)))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def test_tells_about_the_process(observe):
 
 async def test_tells_what_the_transport_counts(observe, app):
     """What the transport counts is read when somebody scrapes; reasons are names of limits."""
-    app.statistics.connections, app.statistics.calls = 7, 3
+    app.statistics.connections = 7
     app.statistics.request_bytes, app.statistics.answer_bytes = 5_000_000, 6_000_000
     app.statistics.limited["calls"] += 2
     found = await _scrape(observe)

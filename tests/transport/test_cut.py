@@ -353,4 +353,5 @@ async def test_no_object_is_left(server):
         if state is not draining:
             await cut_in(server, state, by_reset)
     gc.collect()
-    assert [found for found in gc.get_objects() if isinstance(found, Connection)] == []
+    found = [each for each in gc.get_objects() if isinstance(each, Connection) and each._server is server]
+    assert found == []
