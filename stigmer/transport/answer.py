@@ -10,7 +10,7 @@ from grpclib.metadata import encode_metadata
 from grpclib.server import Stream as GrpclibStream
 from multidict import MultiDict
 
-from stigmer.transport.framing import GZIP, PACKED, packed, prefix, too_large
+from stigmer.transport.framing import GZIP, PACKED, PREFIX_SIZE, packed, prefix, too_large
 from stigmer.transport.head import Head
 from stigmer.transport.refusal import Fields, Reason, Refusal, status_fields
 from stigmer.transport.route import Route
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LARGE = 16 * 1024
 """Answers up to here are not worth counting, nor a second copy on their way out."""
 _WORTH_PACKING = 1024
+_WORTH_A_LOOK = 512
+"""Bytes of a streaming answer after which it is looked how much of it waits."""
 _HEAD = ((b":status", b"200"), (b"content-type", b"application/grpc+proto"))
 REFUSING = (_HEAD[1], (b"grpc-accept-encoding", b"identity,gzip"))
 """What follows the HTTP status of a call that was refused by its headers: for one, because of its encoding."""
@@ -45,7 +47,7 @@ class Answering(GrpclibStream[Any, Any]):
 
     __slots__ = (
         *("connection", "serving", "id", "head", "route", "ended", "gone", "answered"),
-        *("_opened", "_sent", "_cancelled", "_owed", "_message"),
+        *("_opened", "_sent", "_cancelled", "_owed", "_unseen", "_message"),
     )
 
     def __init__(self, connection: Calls, id_: int, head: Head, route: Route) -> None:
@@ -57,7 +59,7 @@ class Answering(GrpclibStream[Any, Any]):
         self.route = route
         self.ended = self.gone = self.answered = False
         self._opened = self._sent = self._cancelled = False
-        self._owed = 0
+        self._owed = self._unseen = 0
         self._message: tuple[int, bytes] | None = None
 
     def _error(self, refusal: Refusal) -> GRPCError:
@@ -117,7 +119,11 @@ class Answering(GrpclibStream[Any, Any]):
         if not self._opened:
             self._open()
         self._send(flag, data)
-        await self._room()
+        self.connection.want_flush()
+        self._unseen += len(data) + PREFIX_SIZE
+        if self._unseen > _WORTH_A_LOOK:
+            self._unseen = 0
+            await self._room()
 
     def _send(self, flag: int, data: bytes) -> None:
         self.connection.answered_bytes += len(data)
@@ -152,7 +158,6 @@ class Answering(GrpclibStream[Any, Any]):
 
     async def _room(self) -> None:
         """Waits until what is unsent of this stream is little enough: less, when there is much of other streams."""
-        self.connection.want_flush()
         while self._is_behind():
             await self.connection.flushed()
 
