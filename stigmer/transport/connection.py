@@ -7,7 +7,6 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from stigmer.transport.admission import Address
 from stigmer.transport.calls import Calls
 from stigmer.transport.engine import ENHANCE_YOUR_CALM, NO_ENGINE, NO_ERROR
 from stigmer.transport.greeting import Greeting, greeting_of
@@ -23,12 +22,9 @@ _LAST_WORD_SECONDS = 0.5
 class Connection(Calls):
     """One connection of a server."""
 
-    def __init__(self, server: Server, address: Address | None = None) -> None:
-        """``address``: of a client that was let in already."""
+    def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._admitted = address is not None
-        if address is not None:
-            self.address = address
+        self._admitted = False
         self._greeting = b""
         self._backlog = bytearray()
         self._said_goaway = False
@@ -36,7 +32,7 @@ class Connection(Calls):
 
     def connection_made(self, transport: Any) -> None:
         """Lets the client in, or not."""
-        if not (self._admitted or self._lets_in(transport.get_extra_info("peername"))) or self.serving.stopping:
+        if not self._lets_in(transport.get_extra_info("peername")) or self.serving.stopping:
             transport.abort()
             return
         tls = transport.get_extra_info("ssl_object")

@@ -14,7 +14,6 @@ from grpclib.server import Server as GrpclibServer
 
 from stigmer.transport.admission import Admission
 from stigmer.transport.connection import Connection
-from stigmer.transport.doorman import Doorman
 from stigmer.transport.engine import load
 from stigmer.transport.limits import Limits
 from stigmer.transport.refusal import Describe, plainly
@@ -142,11 +141,13 @@ class Server(GrpclibServer):
             raise RuntimeError("the server was closed")
         if path is not None and (host is not None or port is not None):
             raise ValueError("a path goes with neither host nor port")
-        factory = self._protocol_factory if ssl is None else lambda: Doorman(self, ssl)
+        options |= {"ssl": ssl, "backlog": backlog}
+        if ssl is not None:
+            options["ssl_handshake_timeout"] = self.serving.limits.handshake_seconds
         if path is None:
-            listener = await self._loop.create_server(factory, host, port, backlog=backlog, **options)
+            listener = await self._loop.create_server(self._protocol_factory, host, port, **options)
         else:
-            listener = await self._loop.create_unix_server(factory, path, backlog=backlog, **options)
+            listener = await self._loop.create_unix_server(self._protocol_factory, path, **options)
         self._server = listener
         self._listeners.append(listener)
         if self._ticking is None:
