@@ -36,6 +36,10 @@ class Address:
         self.connects = TokenBucket(limits.connects_burst, limits.connects_per_second)
         self.offences = TokenBucket(limits.offences_burst, limits.offences_per_second)
 
+    def is_over(self, limit: int, mine: int, of_all: int) -> bool:
+        """Whether that is more bytes in flight than all may have, or than the half of them that one address may."""
+        return of_all > limit or (bool(self.key) and mine > limit // 2)
+
     @property
     def blank(self) -> bool:
         """Whether nothing would be lost by forgetting it."""

@@ -105,17 +105,15 @@ class Answering(GrpclibStream[Any, Any]):
         self._sent = True
         if self.gone or self.answered:
             return
+        if len(data) > LARGE:
+            self._owe(len(data))
         if self.route.server_streaming:
             await self._pour(flag, data)
         else:
-            if len(data) > LARGE:
-                self._owe(len(data))
             self._message = flag, data  # goes out with the status that follows it
 
     async def _pour(self, flag: int, data: bytes) -> None:
         """Queues one of many messages, and waits while there is much."""
-        if len(data) > LARGE and self._is_too_much(len(data)):
-            raise self._too_much()
         if not self._opened:
             self._open()
         self._send(flag, data)
@@ -136,20 +134,14 @@ class Answering(GrpclibStream[Any, Any]):
 
     def _owe(self, size: int) -> None:
         if self._is_too_much(size):
-            raise self._too_much()
+            self.serving.statistics.reached("answer_bytes", self.connection.address.key)
+            text = "too many answers wait for slow readers"
+            raise self._error(Refusal(Status.RESOURCE_EXHAUSTED, Reason.TOO_MANY_BYTES, text))
         self._account(size)
 
-    def _too_much(self) -> GRPCError:
-        self.serving.statistics.reached("answer_bytes", self.connection.address.key)
-        text = "too many answers wait for slow readers"
-        return self._error(Refusal(Status.RESOURCE_EXHAUSTED, Reason.TOO_MANY_BYTES, text))
-
     def _is_too_much(self, more: int) -> bool:
-        """Whether that many bytes more are over what all may owe, or over the half of it that one address may."""
-        address, limit = self.connection.address, self.serving.limits.answer_bytes
-        if self.serving.statistics.answer_bytes + more > limit:
-            return True
-        return bool(address.key) and address.answer_bytes + more > limit // 2
+        statistics, address, limit = self.serving.statistics, self.connection.address, self.serving.limits.answer_bytes
+        return address.is_over(limit, address.answer_bytes + more, statistics.answer_bytes + more)
 
     def _account(self, more: int) -> None:
         self.serving.statistics.answer_bytes += more

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from stigmer.transport.engine import PROTOCOL_ERROR, goaway_frame
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _TLS = b"\x16\x03"
 _LONGEST_LINE = 8 * 1024
@@ -20,7 +22,7 @@ class Greeting(enum.Enum):
         b"Content-Length: %d\r\n\r\n%s" % (len(_TEXT), _TEXT)
     )
     TLS = b"\x15\x03\x01\x00\x02\x02\x46"  # alert: fatal, protocol version
-    OTHER = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01"  # GOAWAY with PROTOCOL_ERROR
+    OTHER = goaway_frame(0, PROTOCOL_ERROR)
 
 
 def greeting_of(data: bytes) -> Greeting:

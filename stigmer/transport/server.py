@@ -194,13 +194,16 @@ class Server(GrpclibServer):
             connection.leave()
         await self._until(self._no_unary_call, deadline)
         finished = self._no_unary_call()
-        for connection in list(self.connections):
-            for stream in list(connection.streams.values()):
-                stream.cut_off(CUT_OFF if stream.running else STOPPING)
+        self._cut_off_all()
         await self._until(self._nobody, time.monotonic() + _PARTING_SECONDS)
         self.close()
         await self._part()
         return finished
+
+    def _cut_off_all(self) -> None:
+        for connection in list(self.connections):
+            for stream in list(connection.streams.values()):
+                stream.cut_off(CUT_OFF if stream.running else STOPPING)
 
     def _stop_listening(self) -> None:
         self.serving.stopping = True
@@ -229,9 +232,8 @@ class Server(GrpclibServer):
         self._stop_listening()
         if self._server_closed_fut is not None and not self._server_closed_fut.done():
             self._server_closed_fut.set_result(None)
+        self._cut_off_all()
         for connection in list(self.connections):
-            for stream in list(connection.streams.values()):
-                stream.cut_off(CUT_OFF if stream.running else STOPPING)
             connection.close()
         for stream in list(self.serving.running):
             stream.stop()

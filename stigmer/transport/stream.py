@@ -116,8 +116,8 @@ class Stream(Answering):
         if more <= 0 or self.gone:
             return True
         statistics, address, limit = self.serving.statistics, self.connection.address, self.serving.limits.request_bytes
-        if statistics.request_bytes + more > limit or (address.key and address.request_bytes + more > limit // 2):
-            statistics.reached("request_bytes", self.connection.address.key)
+        if address.is_over(limit, address.request_bytes + more, statistics.request_bytes + more):
+            statistics.reached("request_bytes", address.key)
             return False
         statistics.request_bytes += more
         address.request_bytes += more
