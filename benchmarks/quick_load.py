@@ -12,16 +12,30 @@ from typing import Any
 
 import uvloop
 from load import Rate
+from raw_http2 import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    MAGIC,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
+    message,
+    settings_payload,
+)
 
 CONNECTIONS = 4
-_LARGEST = 2**31 - 1
+_INITIAL_WINDOW, _LARGEST = 4, 2**31 - 1
 _REFILL = 2**28
-_DATA, _HEADERS, _RST, _SETTINGS, _GOAWAY = 0, 1, 3, 4, 7
-_END_STREAM, _ACK = 1, 1
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+def _window(size: int) -> bytes:
+    """Lets the server send so much more on the connection."""
+    return frame(WINDOW_UPDATE, 0, 0, size.to_bytes(4, "big"))
 
 
 def _text(value: str) -> bytes:
@@ -56,9 +70,8 @@ class _Caller(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Says hello, and makes the first calls."""
         self._transport = transport
-        windows = b"\x00\x04" + _LARGEST.to_bytes(4, "big")
-        hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0, 0, windows)
-        transport.write(hello + _frame(8, 0, 0, _REFILL.to_bytes(4, "big")) + self._calls(self._in_flight))
+        hello = MAGIC + frame(SETTINGS, 0, 0, settings_payload({_INITIAL_WINDOW: _LARGEST})) + _window(_REFILL)
+        transport.write(hello + self._calls(self._in_flight))
 
     def _calls(self, count: int) -> bytes:
         now, frames = time.perf_counter(), []
@@ -66,8 +79,7 @@ class _Caller(asyncio.Protocol):
             request = next(self._requests)
             stream, self._next = self._next, self._next + 2
             self._began[stream] = now
-            message = b"\0" + len(request).to_bytes(4, "big") + request
-            frames.append(_frame(_HEADERS, 4, stream, self._fields) + _frame(_DATA, _END_STREAM, stream, message))
+            frames.append(frame(HEADERS, END_HEADERS, stream, self._fields) + frame(DATA, END_STREAM, stream, message(request)))
         return b"".join(frames)
 
     def data_received(self, data: bytes) -> None:
@@ -81,18 +93,18 @@ class _Caller(asyncio.Protocol):
             kind, flags = data[at + 3], data[at + 4]
             stream = int.from_bytes(data[at + 5 : at + 9], "big")
             at += 9 + size
-            if kind == _DATA:
+            if kind == DATA:
                 self._answered.add(stream)
                 self._room -= size
-            elif kind == _HEADERS and flags & _END_STREAM:
+            elif kind == HEADERS and flags & END_STREAM:
                 ended += self._end(stream)
-            elif kind == _SETTINGS and not flags & _ACK:
-                more += _frame(_SETTINGS, _ACK, 0, b"")
-            elif kind in {_RST, _GOAWAY}:
+            elif kind == SETTINGS and not flags & ACK:
+                more += frame(SETTINGS, ACK, 0)
+            elif kind in {RST_STREAM, GOAWAY}:
                 self.failure = f"a frame of kind {kind} came"
         self._rest = data[at:]
         if self._room < _REFILL // 2:
-            more += _frame(8, 0, 0, (_REFILL - self._room).to_bytes(4, "big"))
+            more += _window(_REFILL - self._room)
             self._room = _REFILL
         if ended or more:
             self._transport.write(more + self._calls(0 if self.enough else ended))

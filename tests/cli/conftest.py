@@ -149,6 +149,24 @@ def child():
         yield start
 
 
+SLOW = """
+    import asyncio, pathlib
+    from stigmer import before, hookimpl
+
+    class Nap:
+        name = "Nap"
+        async def __call__(self, ctx):
+            pathlib.Path("entered").touch()
+            while not pathlib.Path("leave").exists():
+                await asyncio.sleep(0.01)
+
+    @hookimpl
+    def contribute_steps(op):
+        if op.verb == "list":
+            yield before("ListAll", Nap())
+"""
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Makes a plugin's source look like an installed package, here and in child processes."""
@@ -169,3 +187,9 @@ def installed(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.endswith("_plugin") and hasattr(sys.modules[name], "__file__")]:
         if str(sys.modules[name].__file__).startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def slow(installed):
+    """The name of a plugin with which lists wait: they make the file ``entered``, and go on once there is ``leave``."""
+    return installed("slow", SLOW)

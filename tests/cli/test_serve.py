@@ -15,23 +15,6 @@ from stigmer.testing.certificates import Authority
 MEMORY = ("serve", "--store", "memory:", "--listen", "127.0.0.1:0")
 SERVING = "stigmer is serving on "
 
-SLOW = """
-    import asyncio, pathlib
-    from stigmer import before, hookimpl
-
-    class Nap:
-        name = "Nap"
-        async def __call__(self, ctx):
-            pathlib.Path("entered").touch()
-            while not pathlib.Path("leave").exists():
-                await asyncio.sleep(0.01)
-
-    @hookimpl
-    def contribute_steps(op):
-        if op.verb == "list":
-            yield before("ListAll", Nap())
-"""
-
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_0(child, run, number):
@@ -45,9 +28,9 @@ def test_a_signal_ends_it_with_0(child, run, number):
     assert run("session", "list", "--server", address).exit_code == 69
 
 
-def test_calls_in_flight_are_finished(child, installed, tmp_path):
+def test_calls_in_flight_are_finished(child, slow, tmp_path):
     """A call that runs when SIGTERM comes is answered; further signals change nothing."""
-    serve = child(*MEMORY, "--plugins", installed("slow", SLOW))
+    serve = child(*MEMORY, "--plugins", slow)
     address = serve.wait_for(SERVING).removeprefix(SERVING)
     call = child("session", "list", "--json", "--server", address)
     _wait_until((tmp_path / "entered").exists)
@@ -61,9 +44,9 @@ def test_calls_in_flight_are_finished(child, installed, tmp_path):
     assert serve.end() == 0
 
 
-def test_calls_that_outlast_the_drain_are_given_up(child, installed, tmp_path):
+def test_calls_that_outlast_the_drain_are_given_up(child, slow, tmp_path):
     """After --drain-seconds it stops all the same, with exit code 0."""
-    serve = child(*MEMORY, "--plugins", installed("slow", SLOW), "--drain-seconds", "0.2")
+    serve = child(*MEMORY, "--plugins", slow, "--drain-seconds", "0.2")
     address = serve.wait_for(SERVING).removeprefix(SERVING)
     call = child("session", "list", "--server", address)
     _wait_until((tmp_path / "entered").exists)

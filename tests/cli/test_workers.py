@@ -179,27 +179,9 @@ def test_a_unix_socket_is_shared(together, run, tmp_path):
     assert not (tmp_path / "s.sock").exists()
 
 
-SLOW = """
-    import asyncio, pathlib
-    from stigmer import before, hookimpl
-
-    class Nap:
-        name = "Nap"
-        async def __call__(self, ctx):
-            pathlib.Path("entered").touch()
-            while not pathlib.Path("leave").exists():
-                await asyncio.sleep(0.01)
-
-    @hookimpl
-    def contribute_steps(op):
-        if op.verb == "list":
-            yield before("ListAll", Nap())
-"""
-
-
-def test_calls_in_flight_are_finished(together, child, installed, tmp_path):
+def test_calls_in_flight_are_finished(together, child, slow, tmp_path):
     """A call that a worker answers when the parent is told to stop is answered."""
-    serve = together("--plugins", installed("slow", SLOW))
+    serve = together("--plugins", slow)
     call = child("session", "list", "--json", "--server", serve.address)
     until((tmp_path / "entered").exists)
     serve.process.terminate()
