@@ -20,7 +20,10 @@ from servers import echo, go_echo, pin_load, stigmer
 
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import ListSessionsByAgentRequest, ListSessionsRequest, SessionId
+from stigmer._proto.ai.stigmer.commons.apiresource.io_pb import ApiResourceReference
 
+OURS, GO = "our transport, echo", "grpc-go, echo"
+DURABLE, ONE_BY_ONE = "create, durable", "create, durable, one at a time"
 MOST_CREATES = 16_000
 """More than any server here creates in a second, one after the other and at once together."""
 
@@ -51,29 +54,44 @@ def main() -> None:
     pin_load()
     with tempfile.TemporaryDirectory() as folder, stigmer(f"sqlite:///{Path(folder) / 'bench.db'}") as (address, _):
         seeded = asyncio.run(create(address, [realistic(number).to_binary() for number in range(options.sessions)]))
-        ids = [Session.from_binary(answer).metadata.id for answer in seeded]
+        sessions = [Session.from_binary(answer) for answer in seeded]
         size = int(statistics.median(map(len, seeded)))
         with echo("stock", size) as (stock, _), echo("ngh2", size) as (bare, _), go_echo() as go:
-            echoes = {"stock grpclib, echo": stock, "our transport, echo": bare} | ({"grpc-go, echo": go[0]} if go else {})
-            compare(options, address, echoes, ids)
+            echoes = {"stock grpclib, echo": stock, OURS: bare} | ({GO: go[0]} if go else {})
+            runs = {name: (where, "/bench.Echo/Unary", itertools.repeat(bytes(size)), 64) for name, where in echoes.items()}
+            runs |= {name: (address, *run) for name, run in operations(options, sessions).items()}
+            compare(options, runs)
 
 
-def compare(options: argparse.Namespace, address: str, echoes: dict[str, str], ids: list[str]) -> None:
-    """Measures each operation in turn, round by round."""
-    gets = itertools.cycle([SessionId(value=id_).to_binary() for id_ in random.sample(ids, len(ids))])
+def operations(options: argparse.Namespace, sessions: list[Session]) -> dict[str, tuple[str, Iterator[bytes], int]]:
+    """The operations that are measured: (path, requests, how many at once)."""
+    some = random.sample(sessions, len(sessions))
+    references = [ApiResourceReference(org=each.metadata.org, slug=each.metadata.slug).to_binary() for each in some]
     by_agent = ListSessionsByAgentRequest(agent_id="ain-007", page_size=50)
-    applies = itertools.cycle([realistic(number).to_binary() for number in range(len(ids))])
+    half = len(sessions) // 2  # the rest is changed
+    applies = itertools.cycle([realistic(number).to_binary() for number in range(half)])
     creates = unique(int(options.rounds * options.seconds * 2 * MOST_CREATES))
-    same = itertools.repeat
-    runs = {
-        **{name: (where, "/bench.Echo/Unary", gets, 64) for name, where in echoes.items()},
-        "get": (address, f"{QUERY}/get", gets, 64),
-        "page of 50": (address, f"{QUERY}/list", same(ListSessionsRequest(page_size=50).to_binary()), 64),
-        "page of an agent": (address, f"{QUERY}/listByAgent", same(by_agent.to_binary()), 64),
-        "unchanged apply": (address, f"{COMMAND}/apply", applies, 64),
-        "create, one at a time": (address, f"{COMMAND}/create", creates, 1),
-        "create, 64 in flight": (address, f"{COMMAND}/create", creates, 64),
+    return {
+        "get": (f"{QUERY}/get", itertools.cycle([SessionId(value=each.metadata.id).to_binary() for each in some]), 64),
+        "get by reference": (f"{QUERY}/getByReference", itertools.cycle(references), 64),
+        "page of 50": (f"{QUERY}/list", itertools.repeat(ListSessionsRequest(page_size=50).to_binary()), 64),
+        "page of 50 of an agent's": (f"{QUERY}/listByAgent", itertools.repeat(by_agent.to_binary()), 64),
+        "apply that changes nothing": (f"{COMMAND}/apply", applies, 64),
+        "update, durable": (f"{COMMAND}/update", changes(sessions[half:]), 64),
+        DURABLE: (f"{COMMAND}/create", creates, 64),
+        ONE_BY_ONE: (f"{COMMAND}/create", creates, 1),
     }
+
+
+def changes(sessions: list[Session]) -> Iterator[bytes]:
+    """Requests that change one session after the other, each time to something new."""
+    for number, session in enumerate(itertools.cycle(sessions)):
+        session.spec.subject = f"Changed for the {number}th time"
+        yield session.to_binary()
+
+
+def compare(options: argparse.Namespace, runs: dict[str, tuple[str, str, Iterator[bytes], int]]) -> None:
+    """Measures each in turn, round by round."""
     rates: dict[str, list[float]] = {name: [] for name in runs}
     delays: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.rounds):
@@ -86,16 +104,16 @@ def compare(options: argparse.Namespace, address: str, echoes: dict[str, str], i
 
 def table(rates: dict[str, list[float]], delays: dict[str, list[float]]) -> None:
     """Prints medians, and ratios of the same round."""
-    print("| | calls/s | p50 µs | of our echo |\n|---|---|---|---|")
+    others = [name for name in (OURS, GO) if name in rates]
+    print(f"| | calls/s | p50 µs | {' | '.join(f'of {name}' for name in others)} |\n|---|---|---|{'---|' * len(others)}")
     for name, found in rates.items():
-        print(
-            f"| {name} | {statistics.median(found):,.0f} | {statistics.median(delays[name]):,.0f} | {gain(rates, name):.2f} |"
-        )
-    durable = gain(rates, "create, 64 in flight", "create, one at a time")
-    print(f"\ndurable creates at 64 in flight: {durable:.1f} x one at a time (wanted: 5)")
+        rate, delay = statistics.median(found), statistics.median(delays[name])
+        ratios = " | ".join(f"{gain(rates, name, other):.3f}" for other in others)
+        print(f"| {name} | {rate:,.0f} | {delay:,.0f} | {ratios} |")
+    print(f"\ndurable creates at 64 in flight: {gain(rates, DURABLE, ONE_BY_ONE):.1f} x one at a time (wanted: 5)")
 
 
-def gain(rates: dict[str, list[float]], one: str, other: str = "our transport, echo") -> float:
+def gain(rates: dict[str, list[float]], one: str, other: str) -> float:
     """How many times faster one is than the other."""
     return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
 
