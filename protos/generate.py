@@ -20,6 +20,8 @@ from protovalidate import ViolationPb
 HERE = Path(__file__).resolve().parent
 SOURCES = sorted(str(path.relative_to(HERE)) for path in HERE.rglob("*.proto"))
 BIN = Path(sys.executable).parent
+WELL_KNOWN = {"google/protobuf/field_mask.proto", "google/protobuf/timestamp.proto"}
+"""What messages are made of that are not ours."""
 
 
 def main(root: Path) -> None:
@@ -90,7 +92,7 @@ def _dependencies() -> descriptor_pb2.FileDescriptorSet:
 def _strip(file: descriptor_pb2.FileDescriptorProto) -> None:
     """Removes options, extensions and the imports that only they needed."""
     del file.extension[:]
-    keep = [name for name in file.dependency if name.startswith("ai/") or name == "google/protobuf/timestamp.proto"]
+    keep = [name for name in file.dependency if name.startswith("ai/") or name in WELL_KNOWN]
     keep = [name for name in keep if not name.endswith("_options.proto")]
     del file.dependency[:]
     file.dependency.extend(keep)

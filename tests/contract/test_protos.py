@@ -27,6 +27,10 @@ FILES = {
     AUTHORIZATION: ("method_options",),
 }
 
+FIELD_MASK = "google.protobuf.FieldMask"
+
+SELECTION = {"filter": (101, "string"), "order_by": (102, "string"), "query": (103, "string"), "read_mask": (104, FIELD_MASK)}
+
 MESSAGES = {
     f"{SESSION}.Session": {
         "api_version": (1, "string"),
@@ -42,7 +46,7 @@ MESSAGES = {
         "sandbox_id": (4, "string"),
         "metadata": (5, "map<string, string>"),
     },
-    f"{SESSION}.SessionId": {"value": (1, "string")},
+    f"{SESSION}.SessionId": {"value": (1, "string"), "read_mask": (101, FIELD_MASK)},
     f"{SESSION}.AgentId": {"value": (1, "string")},
     f"{SESSION}.SessionList": {
         "total_pages": (1, "int32"),
@@ -54,12 +58,16 @@ MESSAGES = {
         "page_size": (1, "int32"),
         "page_token": (2, "string"),
         "tags": (3, "repeated string"),
+        **SELECTION,
     },
     f"{SESSION}.ListSessionsByAgentRequest": {
         "agent_id": (1, "string"),
         "page_size": (2, "int32"),
         "page_token": (3, "string"),
+        **SELECTION,
     },
+    f"{SESSION}.BatchGetSessionsRequest": {"ids": (1, "repeated string"), "read_mask": (2, FIELD_MASK)},
+    f"{SESSION}.BatchGetSessionsResponse": {"sessions": (1, f"repeated {SESSION}.Session")},
     f"{COMMONS}.ApiResourceMetadata": {
         "name": (1, "string"),
         "slug": (2, "string"),
@@ -225,6 +233,7 @@ RPCS = {
         "list": ("ListSessionsRequest", "SessionList"),
         "listByAgent": ("ListSessionsByAgentRequest", "SessionList"),
         "getByReference": ("ApiResourceReference", "Session"),
+        "batchGet": ("BatchGetSessionsRequest", "BatchGetSessionsResponse"),
     },
 }
 
@@ -233,6 +242,7 @@ PERMISSIONS = {
     "update": ("session", "can_edit", "metadata.id", "unauthorized to update session"),
     "delete": ("session", "can_delete", "value", "unauthorized to delete session"),
     "get": ("session", "can_view", "value", "unauthorized to get session"),
+    "batchGet": ("session", "can_view", "ids", "unauthorized to get session"),
     "apply": None,
     "list": None,
     "listByAgent": None,

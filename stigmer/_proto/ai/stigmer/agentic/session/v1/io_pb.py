@@ -13,17 +13,19 @@ from typing import Literal, TYPE_CHECKING, TypeAlias
 
 from protobuf import Message
 from protobuf._codegen import file_desc
+from protobuf.wkt.google.protobuf import field_mask_pb
 from protovalidate._gen.buf.validate import validate_pb
 
 from . import api_pb
 
 if TYPE_CHECKING:
     from protobuf import DescFile
+    from protobuf.wkt.google.protobuf.field_mask_pb import FieldMask
 
     from .api_pb import Session
 
 
-_SessionIdFields: TypeAlias = Literal["value"]
+_SessionIdFields: TypeAlias = Literal["value", "read_mask"]
 
 class SessionId(Message[_SessionIdFields]):
     """
@@ -38,9 +40,15 @@ class SessionId(Message[_SessionIdFields]):
             ```proto
             string value = 1;
             ```
+        read_mask:
+            What get answers of the session, such as `metadata,spec.subject`; all of it when unset. A delete always answers all.
+
+            ```proto
+            optional google.protobuf.FieldMask read_mask = 101;
+            ```
     """
 
-    __slots__ = ("value",)
+    __slots__ = ("value", "read_mask")
 
     if TYPE_CHECKING:
 
@@ -48,10 +56,12 @@ class SessionId(Message[_SessionIdFields]):
             self,
             *,
             value: str = "",
+            read_mask: FieldMask | None = None,
         ) -> None:
             pass
 
         value: str
+        read_mask: FieldMask | None
 
 _AgentIdFields: TypeAlias = Literal["value"]
 
@@ -87,7 +97,7 @@ _SessionListFields: TypeAlias = Literal["total_pages", "entries", "next_page_tok
 
 class SessionList(Message[_SessionListFields]):
     """
-    One page of sessions, in order of creation.
+    One page of sessions, in the order that was asked for.
 
     ```proto
     message ai.stigmer.agentic.session.v1.SessionList
@@ -137,7 +147,7 @@ class SessionList(Message[_SessionListFields]):
         next_page_token: str
         total_count: int
 
-_ListSessionsRequestFields: TypeAlias = Literal["page_size", "page_token", "tags"]
+_ListSessionsRequestFields: TypeAlias = Literal["page_size", "page_token", "tags", "filter", "order_by", "query", "read_mask"]
 
 class ListSessionsRequest(Message[_ListSessionsRequestFields]):
     """
@@ -166,9 +176,34 @@ class ListSessionsRequest(Message[_ListSessionsRequestFields]):
             ```proto
             repeated string tags = 3;
             ```
+        filter:
+            Only sessions for which this is true, such as `labels.team = "search" AND created_at > "2026-01-01T00:00:00Z"`
+            (https://google.aip.dev/160); docs/lists.md has the fields and operators.
+
+            ```proto
+            string filter = 101;
+            ```
+        order_by:
+            `created_at`, `updated_at` or `name`, each with ` desc` if wanted; in order of creation when empty.
+
+            ```proto
+            string order_by = 102;
+            ```
+        query:
+            Only sessions whose name or subject has all of these words; a word that ends in `*` stands for all that begin so.
+
+            ```proto
+            string query = 103;
+            ```
+        read_mask:
+            What is answered of each session, such as `metadata.name,spec.subject`; all of it when unset.
+
+            ```proto
+            optional google.protobuf.FieldMask read_mask = 104;
+            ```
     """
 
-    __slots__ = ("page_size", "page_token", "tags")
+    __slots__ = ("page_size", "page_token", "tags", "filter", "order_by", "query", "read_mask")
 
     if TYPE_CHECKING:
 
@@ -178,14 +213,22 @@ class ListSessionsRequest(Message[_ListSessionsRequestFields]):
             page_size: int = 0,
             page_token: str = "",
             tags: list[str] | None = None,
+            filter: str = "",
+            order_by: str = "",
+            query: str = "",
+            read_mask: FieldMask | None = None,
         ) -> None:
             pass
 
         page_size: int
         page_token: str
         tags: list[str]
+        filter: str
+        order_by: str
+        query: str
+        read_mask: FieldMask | None
 
-_ListSessionsByAgentRequestFields: TypeAlias = Literal["agent_id", "page_size", "page_token"]
+_ListSessionsByAgentRequestFields: TypeAlias = Literal["agent_id", "page_size", "page_token", "filter", "order_by", "query", "read_mask"]
 
 class ListSessionsByAgentRequest(Message[_ListSessionsByAgentRequestFields]):
     """
@@ -214,9 +257,34 @@ class ListSessionsByAgentRequest(Message[_ListSessionsByAgentRequestFields]):
             ```proto
             string page_token = 3;
             ```
+        filter:
+            Only sessions for which this is true, such as `labels.team = "search" AND created_at > "2026-01-01T00:00:00Z"`
+            (https://google.aip.dev/160); docs/lists.md has the fields and operators.
+
+            ```proto
+            string filter = 101;
+            ```
+        order_by:
+            `created_at`, `updated_at` or `name`, each with ` desc` if wanted; in order of creation when empty.
+
+            ```proto
+            string order_by = 102;
+            ```
+        query:
+            Only sessions whose name or subject has all of these words; a word that ends in `*` stands for all that begin so.
+
+            ```proto
+            string query = 103;
+            ```
+        read_mask:
+            What is answered of each session, such as `metadata.name,spec.subject`; all of it when unset.
+
+            ```proto
+            optional google.protobuf.FieldMask read_mask = 104;
+            ```
     """
 
-    __slots__ = ("agent_id", "page_size", "page_token")
+    __slots__ = ("agent_id", "page_size", "page_token", "filter", "order_by", "query", "read_mask")
 
     if TYPE_CHECKING:
 
@@ -226,19 +294,96 @@ class ListSessionsByAgentRequest(Message[_ListSessionsByAgentRequestFields]):
             agent_id: str = "",
             page_size: int = 0,
             page_token: str = "",
+            filter: str = "",
+            order_by: str = "",
+            query: str = "",
+            read_mask: FieldMask | None = None,
         ) -> None:
             pass
 
         agent_id: str
         page_size: int
         page_token: str
+        filter: str
+        order_by: str
+        query: str
+        read_mask: FieldMask | None
+
+_BatchGetSessionsRequestFields: TypeAlias = Literal["ids", "read_mask"]
+
+class BatchGetSessionsRequest(Message[_BatchGetSessionsRequestFields]):
+    """
+    Names several sessions.
+
+    ```proto
+    message ai.stigmer.agentic.session.v1.BatchGetSessionsRequest
+    ```
+
+    Attributes:
+        ids:
+            ```proto
+            repeated string ids = 1;
+            ```
+        read_mask:
+            What is answered of each session; all of it when unset.
+
+            ```proto
+            optional google.protobuf.FieldMask read_mask = 2;
+            ```
+    """
+
+    __slots__ = ("ids", "read_mask")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            ids: list[str] | None = None,
+            read_mask: FieldMask | None = None,
+        ) -> None:
+            pass
+
+        ids: list[str]
+        read_mask: FieldMask | None
+
+_BatchGetSessionsResponseFields: TypeAlias = Literal["sessions"]
+
+class BatchGetSessionsResponse(Message[_BatchGetSessionsResponseFields]):
+    """
+    Sessions, each in the place of its id.
+
+    ```proto
+    message ai.stigmer.agentic.session.v1.BatchGetSessionsResponse
+    ```
+
+    Attributes:
+        sessions:
+            ```proto
+            repeated ai.stigmer.agentic.session.v1.Session sessions = 1;
+            ```
+    """
+
+    __slots__ = ("sessions",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sessions: list[Session] | None = None,
+        ) -> None:
+            pass
+
+        sessions: list[Session]
 
 
 _DESC = file_desc(
-    b'\n&ai/stigmer/agentic/session/v1/io.proto\x12\x1dai.stigmer.agentic.session.v1\x1a\'ai/stigmer/agentic/session/v1/api.proto\x1a\x1bbuf/validate/validate.proto")\n\tSessionId\x12\x1c\n\x05value\x18\x01 \x01(\tR\x05valueB\x06\xbaH\x03\xc8\x01\x01"\'\n\x07AgentId\x12\x1c\n\x05value\x18\x01 \x01(\tR\x05valueB\x06\xbaH\x03\xc8\x01\x01"\xb9\x01\n\x0bSessionList\x12\x1f\n\x0btotal_pages\x18\x01 \x01(\x05R\ntotalPages\x12@\n\x07entries\x18\x02 \x03(\x0b2&.ai.stigmer.agentic.session.v1.SessionR\x07entries\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x04 \x01(\x03R\ntotalCount"n\n\x13ListSessionsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05R\x08pageSizeB\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x12\n\x04tags\x18\x03 \x03(\tR\x04tags"\x84\x01\n\x1aListSessionsByAgentRequest\x12!\n\x08agent_id\x18\x01 \x01(\tR\x07agentIdB\x06\xbaH\x03\xc8\x01\x01\x12$\n\tpage_size\x18\x02 \x01(\x05R\x08pageSizeB\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageTokenb\x06proto3',
+    b'\n&ai/stigmer/agentic/session/v1/io.proto\x12\x1dai.stigmer.agentic.session.v1\x1a\'ai/stigmer/agentic/session/v1/api.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto"b\n\tSessionId\x12\x1c\n\x05value\x18\x01 \x01(\tR\x05valueB\x06\xbaH\x03\xc8\x01\x01\x127\n\tread_mask\x18e \x01(\x0b2\x1a.google.protobuf.FieldMaskR\x08readMask"\'\n\x07AgentId\x12\x1c\n\x05value\x18\x01 \x01(\tR\x05valueB\x06\xbaH\x03\xc8\x01\x01"\xb9\x01\n\x0bSessionList\x12\x1f\n\x0btotal_pages\x18\x01 \x01(\x05R\ntotalPages\x12@\n\x07entries\x18\x02 \x03(\x0b2&.ai.stigmer.agentic.session.v1.SessionR\x07entries\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x1f\n\x0btotal_count\x18\x04 \x01(\x03R\ntotalCount"\xf0\x01\n\x13ListSessionsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05R\x08pageSizeB\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x12\n\x04tags\x18\x03 \x03(\tR\x04tags\x12\x16\n\x06filter\x18e \x01(\tR\x06filter\x12\x19\n\x08order_by\x18f \x01(\tR\x07orderBy\x12\x14\n\x05query\x18g \x01(\tR\x05query\x127\n\tread_mask\x18h \x01(\x0b2\x1a.google.protobuf.FieldMaskR\x08readMask"\x86\x02\n\x1aListSessionsByAgentRequest\x12!\n\x08agent_id\x18\x01 \x01(\tR\x07agentIdB\x06\xbaH\x03\xc8\x01\x01\x12$\n\tpage_size\x18\x02 \x01(\x05R\x08pageSizeB\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06filter\x18e \x01(\tR\x06filter\x12\x19\n\x08order_by\x18f \x01(\tR\x07orderBy\x12\x14\n\x05query\x18g \x01(\tR\x05query\x127\n\tread_mask\x18h \x01(\x0b2\x1a.google.protobuf.FieldMaskR\x08readMask"w\n\x17BatchGetSessionsRequest\x12#\n\x03ids\x18\x01 \x03(\tR\x03idsB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07"\x04r\x02\x10\x01\x127\n\tread_mask\x18\x02 \x01(\x0b2\x1a.google.protobuf.FieldMaskR\x08readMask"^\n\x18BatchGetSessionsResponse\x12B\n\x08sessions\x18\x01 \x03(\x0b2&.ai.stigmer.agentic.session.v1.SessionR\x08sessionsb\x06proto3',
     [
         api_pb.desc(),
         validate_pb.desc(),
+        field_mask_pb.desc(),
     ],
     {
         "SessionId": SessionId,
@@ -246,6 +391,8 @@ _DESC = file_desc(
         "SessionList": SessionList,
         "ListSessionsRequest": ListSessionsRequest,
         "ListSessionsByAgentRequest": ListSessionsByAgentRequest,
+        "BatchGetSessionsRequest": BatchGetSessionsRequest,
+        "BatchGetSessionsResponse": BatchGetSessionsResponse,
     },
 )
 

@@ -5,6 +5,8 @@
 
 __all__ = (
     "AgentId",
+    "BatchGetSessionsRequest",
+    "BatchGetSessionsResponse",
     "ListSessionsByAgentRequest",
     "ListSessionsRequest",
     "Session",
@@ -48,6 +50,37 @@ default_message_pool.register_message("ai.stigmer.agentic.session.v1", "AgentId"
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class BatchGetSessionsRequest(betterproto2.Message):
+    """
+    Names several sessions.
+    """
+
+    ids: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING, repeated=True
+    )
+
+    read_mask: "_____google__protobuf__.FieldMask | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What is answered of each session; all of it when unset.
+    """
+
+
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "BatchGetSessionsRequest", BatchGetSessionsRequest)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class BatchGetSessionsResponse(betterproto2.Message):
+    """
+    Sessions, each in the place of its id.
+    """
+
+    sessions: "list[Session]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+
+default_message_pool.register_message("ai.stigmer.agentic.session.v1", "BatchGetSessionsResponse", BatchGetSessionsResponse)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class ListSessionsByAgentRequest(betterproto2.Message):
     """
     Selects the sessions of one agent instance, a page at a time.
@@ -70,6 +103,33 @@ class ListSessionsByAgentRequest(betterproto2.Message):
     )
     """
     `next_page_token` of the page before; empty for the first.
+    """
+
+    filter: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        101, betterproto2.TYPE_STRING
+    )
+    """
+    Only sessions for which this is true, such as `labels.team = "search" AND created_at > "2026-01-01T00:00:00Z"`
+    (https://google.aip.dev/160); docs/lists.md has the fields and operators.
+    """
+
+    order_by: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        102, betterproto2.TYPE_STRING
+    )
+    """
+    `created_at`, `updated_at` or `name`, each with ` desc` if wanted; in order of creation when empty.
+    """
+
+    query: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        103, betterproto2.TYPE_STRING
+    )
+    """
+    Only sessions whose name or subject has all of these words; a word that ends in `*` stands for all that begin so.
+    """
+
+    read_mask: "_____google__protobuf__.FieldMask | None" = betterproto2.field(104, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What is answered of each session, such as `metadata.name,spec.subject`; all of it when unset.
     """
 
 
@@ -99,6 +159,33 @@ class ListSessionsRequest(betterproto2.Message):
     )
     """
     Only sessions that carry all of these.
+    """
+
+    filter: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        101, betterproto2.TYPE_STRING
+    )
+    """
+    Only sessions for which this is true, such as `labels.team = "search" AND created_at > "2026-01-01T00:00:00Z"`
+    (https://google.aip.dev/160); docs/lists.md has the fields and operators.
+    """
+
+    order_by: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        102, betterproto2.TYPE_STRING
+    )
+    """
+    `created_at`, `updated_at` or `name`, each with ` desc` if wanted; in order of creation when empty.
+    """
+
+    query: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        103, betterproto2.TYPE_STRING
+    )
+    """
+    Only sessions whose name or subject has all of these words; a word that ends in `*` stands for all that begin so.
+    """
+
+    read_mask: "_____google__protobuf__.FieldMask | None" = betterproto2.field(104, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What is answered of each session, such as `metadata.name,spec.subject`; all of it when unset.
     """
 
 
@@ -149,6 +236,11 @@ class SessionId(betterproto2.Message):
         1, betterproto2.TYPE_STRING
     )
 
+    read_mask: "_____google__protobuf__.FieldMask | None" = betterproto2.field(101, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What get answers of the session, such as `metadata,spec.subject`; all of it when unset. A delete always answers all.
+    """
+
 
 default_message_pool.register_message("ai.stigmer.agentic.session.v1", "SessionId", SessionId)
 
@@ -156,7 +248,7 @@ default_message_pool.register_message("ai.stigmer.agentic.session.v1", "SessionI
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class SessionList(betterproto2.Message):
     """
-    One page of sessions, in order of creation.
+    One page of sessions, in the order that was asked for.
     """
 
     total_pages: "typing.Annotated[int, pydantic.Field(ge=-2**31, le=2**31 - 1)]" = betterproto2.field(
@@ -347,6 +439,27 @@ class SessionQueryControllerStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def batch_get(
+        self,
+        message: "BatchGetSessionsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "BatchGetSessionsResponse":
+        """
+        Answers several sessions by id, of one moment, in the order of the ids; none of them when one is not there.
+        """
+
+        return await self._unary_unary(
+            "/ai.stigmer.agentic.session.v1.SessionQueryController/batchGet",
+            message,
+            BatchGetSessionsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def get_by_reference(
         self,
         message: "___commons__apiresource__.ApiResourceReference",
@@ -411,4 +524,5 @@ class SessionQueryControllerStub(betterproto2_grpclib.ServiceStub):
         )
 
 
+from ......google import protobuf as _____google__protobuf__
 from ....commons import apiresource as ___commons__apiresource__
