@@ -49,6 +49,7 @@ class Kind(Generic[R]):
         id_prefix: generated ids begin with it and a dash.
         message: the message class.
         indexed: column name → the text that the store indexes, beside id, owner, slug, org, tags and labels.
+        searched: names of the texts that a text search looks through: ``name``, and any in ``indexed``.
     """
 
     number: ApiResourceKind
@@ -57,9 +58,16 @@ class Kind(Generic[R]):
     id_prefix: str
     message: type[R]
     indexed: Mapping[str, Callable[[R], str]]
+    searched: tuple[str, ...] = ("name",)
 
     @classmethod
-    def of(cls, number: ApiResourceKind, message: type[R], indexed: Mapping[str, Callable[[R], str]]) -> Self:
+    def of(
+        cls,
+        number: ApiResourceKind,
+        message: type[R],
+        indexed: Mapping[str, Callable[[R], str]],
+        searched: tuple[str, ...] = ("name",),
+    ) -> Self:
         """The kind that the proto describes in the option ``kind_meta`` of ``number``.
 
         Raises:
@@ -74,6 +82,7 @@ class Kind(Generic[R]):
             id_prefix=meta.id_prefix,
             message=message,
             indexed=dict(indexed),
+            searched=searched,
         )
 
     @property
