@@ -6,10 +6,9 @@ from stigmer import audit
 from stigmer.context import RequestContext
 from stigmer.errors import InvalidArgument
 from stigmer.steps.build_new_state import new_state
-from stigmer.steps.build_update_state import merged
+from stigmer.steps.build_update_state import merged, unchanged
 from stigmer.steps.slots import EXISTING, SLUG, STATE, Existing
 from stigmer.steps.validate_proto import validate_strictly
-from stigmer.unknown import same
 
 
 class BuildApplyState:
@@ -32,9 +31,9 @@ class BuildApplyState:
 def _build_update(ctx: RequestContext, existing: Existing) -> None:
     if ctx.request.spec is None:
         raise InvalidArgument("spec", "value is required")
-    state = merged(existing.message, ctx.request)
-    if same(state, existing.message):
+    if unchanged(existing.message, ctx.request):
         ctx[STATE] = None
     else:
+        state = merged(existing.message, ctx.request)
         state.status = audit.updated(ctx, existing.message.status)
         ctx[STATE] = state

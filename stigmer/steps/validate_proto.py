@@ -12,9 +12,11 @@ from protovalidate import Validator
 from stigmer.context import RequestContext
 from stigmer.errors import InvalidArgument, Violation
 from stigmer.rules import Rule
+from stigmer.steps.quick_check import Check, quick_check
 
 # Building a validator compiles its rules; one serves all calls.
 _VALIDATOR = Validator()
+_CHECKS: dict[tuple[type[Any], str], Check] = {}
 _SCOPE_RULE = "session.owner_scope.org_or_identity_only"
 
 
@@ -31,11 +33,16 @@ class ValidateProto:
     def __init__(self, *rules: Rule, unset_scope_passes: bool = False) -> None:
         self._rules = rules
         self._unset_scope_passes = unset_scope_passes
+        self._waived = _SCOPE_RULE if unset_scope_passes else ""
 
     async def __call__(self, ctx: RequestContext) -> None:
         """Raises InvalidArgument for a bad request, Undecodable for one that is no message."""
         request = ctx.request
         violations = [violation for rule in self._rules for violation in rule(ctx)]
+        if violations or not _is_fine(request, self._waived):
+            self._look_closely(request, violations)
+
+    def _look_closely(self, request: Any, violations: list[Violation]) -> None:
         for rule_id, violation in _broken(request):
             if not (self._unset_scope_passes and rule_id == _SCOPE_RULE and not request.metadata.owner_scope):
                 violations.append(violation)
@@ -49,7 +56,7 @@ def validate_strictly(message: Message[Any]) -> None:
     Raises:
         InvalidArgument: one is broken.
     """
-    violations = [violation for _, violation in _broken(message)]
+    violations = [] if _is_fine(message) else [violation for _, violation in _broken(message)]
     if violations:
         raise _invalid(type(message).desc(), violations)
 
@@ -58,6 +65,13 @@ def warm(types: Iterable[type[Message[Any]]]) -> None:
     """Compiles the rules of these messages now rather than in the first call (5-8 ms)."""
     for type_ in types:
         _VALIDATOR.collect_violations(type_())
+
+
+def _is_fine(message: Any, waived: str = "") -> bool:
+    check = _CHECKS.get((type(message), waived))
+    if check is None:
+        check = _CHECKS[type(message), waived] = quick_check(message.desc(), waived)
+    return check(message)
 
 
 def _broken(message: Message[Any]) -> Iterator[tuple[str, Violation]]:
