@@ -20,10 +20,14 @@ _NS = 1_000_000_000
 def created(ctx: RequestContext) -> ApiResourceAuditStatus:
     """The status of a resource that the caller creates now."""
     now = _now(ctx)
-    info = ApiResourceAuditInfo(
-        created_by=_actor(ctx), created_at=now, updated_by=_actor(ctx), updated_at=copy.copy(now), event="created"
+    return ApiResourceAuditStatus(audit=ApiResourceAudit(spec_audit=_creation(ctx, now), status_audit=_creation(ctx, now)))
+
+
+def _creation(ctx: RequestContext, now: Timestamp) -> ApiResourceAuditInfo:
+    """Shares nothing with anything: a step may change it."""
+    return ApiResourceAuditInfo(
+        created_by=_actor(ctx), created_at=copy.copy(now), updated_by=_actor(ctx), updated_at=copy.copy(now), event="created"
     )
-    return ApiResourceAuditStatus(audit=ApiResourceAudit(spec_audit=info, status_audit=copy.deepcopy(info)))
 
 
 def updated(ctx: RequestContext, status: ApiResourceAuditStatus | None) -> ApiResourceAuditStatus:

@@ -8,6 +8,7 @@ import time
 from typing import Protocol
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _RANDOM_BITS = 80
 
 
@@ -64,4 +65,4 @@ class IdGenerator:
 
 def _base32(number: int) -> str:
     """26 characters of Crockford's alphabet: the ULID's 128 bits, most significant first."""
-    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
