@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from stigmer._proto.ai.stigmer.commons.apiresource.enum_pb import ApiResourceOwnerScope
 from stigmer.context import RequestContext
 from stigmer.errors import Violation
+from stigmer.read_mask import Unknown, read_mask
 from stigmer.slug import MAX_LENGTH, is_slug, slugify
 
 Rule = Callable[[RequestContext], Iterator[Violation]]
@@ -51,6 +52,16 @@ def spec_given(ctx: RequestContext) -> Iterator[Violation]:
     """There is a spec: without one an update would erase what is stored."""
     if ctx.request.spec is None:
         yield Violation("spec", _REQUIRED)
+
+
+def known_read_mask(ctx: RequestContext) -> Iterator[Violation]:
+    """A read mask names fields of the resource."""
+    mask = ctx.request.read_mask
+    if mask is not None:
+        try:
+            read_mask(ctx.operation.kind.message.desc(), tuple(mask.paths))
+        except Unknown as error:
+            yield Violation("read_mask", str(error))
 
 
 def reference_slug(ctx: RequestContext) -> Iterator[Violation]:

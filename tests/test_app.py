@@ -59,10 +59,10 @@ async def get(address):
         return await channel.unary_unary(GET)(SessionId(value="x").to_binary())
 
 
-def test_eight_operations_are_built_in():
-    """Without plugins the server has the contract's eight operations and one kind."""
+def test_these_operations_are_built_in():
+    """Without plugins the server has the contract's eight operations, batch get, and one kind."""
     assembly = assembled(settings())
-    verbs = {"create", "update", "delete", "apply", "get", "get_by_reference", "list", "list_by_agent"}
+    verbs = {"create", "update", "delete", "apply", "get", "batch_get", "get_by_reference", "list", "list_by_agent"}
     assert set(assembly.pipelines) == {f"session.{verb}" for verb in verbs}
     assert [kind.key for kind in assembly.kinds] == ["session"]
 

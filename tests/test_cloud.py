@@ -22,6 +22,7 @@ REQUESTS = {
     "apply": SESSION,
     "delete": '{"value": "x"}',
     "get": '{"value": "x"}',
+    "batch_get": '{"ids": ["x", "y"]}',
     "get_by_reference": '{"org": "acme", "slug": "x"}',
     "list": "{}",
     "list_by_agent": '{"agentId": "a"}',

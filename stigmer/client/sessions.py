@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from grpclib.client import Channel
 
 from stigmer.client._proto.ai.stigmer.agentic.session.v1 import (
+    BatchGetSessionsRequest,
     ListSessionsByAgentRequest,
     ListSessionsRequest,
     Session,
@@ -19,6 +20,7 @@ from stigmer.client._proto.ai.stigmer.agentic.session.v1 import (
     SessionQueryControllerStub,
 )
 from stigmer.client._proto.ai.stigmer.commons.apiresource import ApiResourceReference
+from stigmer.client._proto.google.protobuf import FieldMask
 from stigmer.client.connection import TIMEOUT, Connection, Metadata
 from stigmer.client.paging import follow
 
@@ -102,9 +104,14 @@ class SessionClient:
         """Removes the session for good and gives what it was."""
         return await self._commands.delete(SessionId(value=session_id))
 
-    async def get(self, session_id: str) -> Session:
-        """The session with this id."""
-        return await self._queries.get(SessionId(value=session_id))
+    async def get(self, session_id: str, *, read_mask: Sequence[str] = ()) -> Session:
+        """The session with this id; with a ``read_mask``, such as ``["metadata.name", "spec"]``, only those fields of it."""
+        return await self._queries.get(SessionId(value=session_id, read_mask=_mask(read_mask)))
+
+    async def batch_get(self, session_ids: Sequence[str], *, read_mask: Sequence[str] = ()) -> Sequence[Session]:
+        """The sessions with these ids, 1,000 at most, in the order of the ids; NotFound when one of them is unknown."""
+        request = BatchGetSessionsRequest(ids=[*session_ids], read_mask=_mask(read_mask))
+        return (await self._queries.batch_get(request)).sessions
 
     async def get_by_reference(self, reference: ApiResourceReference) -> Session:
         """The session with this slug in an organization, or among the caller's own when no organization is given."""
@@ -139,6 +146,10 @@ class SessionClient:
         async for page in self.pages_by_agent(agent_instance_id, page_size=page_size):
             for session in page.entries:
                 yield session
+
+
+def _mask(paths: Sequence[str]) -> FieldMask | None:
+    return FieldMask(paths=[*paths]) if paths else None
 
 
 class _Calls:

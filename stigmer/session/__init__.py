@@ -1,10 +1,11 @@
-"""The built-in plugin ``session``: the eight operations on sessions, one file each."""
+"""The built-in plugin ``session``: the operations on sessions, one file each."""
 
 from __future__ import annotations
 
 from stigmer.hookspecs import hookimpl
 from stigmer.operation import Operation
 from stigmer.session.apply import APPLY
+from stigmer.session.batch_get import BATCH_GET
 from stigmer.session.create import CREATE
 from stigmer.session.delete import DELETE
 from stigmer.session.get import GET
@@ -17,4 +18,4 @@ from stigmer.session.update import UPDATE
 @hookimpl
 def register_operations() -> tuple[Operation, ...]:
     """Serves sessions."""
-    return CREATE, UPDATE, DELETE, APPLY, GET, GET_BY_REFERENCE, LIST, LIST_BY_AGENT
+    return CREATE, UPDATE, DELETE, APPLY, GET, BATCH_GET, GET_BY_REFERENCE, LIST, LIST_BY_AGENT

@@ -13,6 +13,7 @@ from stigmer.steps.load_existing import LoadExisting
 from stigmer.steps.load_existing_for_delete import LoadExistingForDelete
 from stigmer.steps.load_for_apply import LoadForApply
 from stigmer.steps.load_target import LoadTarget
+from stigmer.steps.load_targets import LoadTargets
 from stigmer.steps.persist import Persist
 from stigmer.steps.resolve_slug import ResolveSlug
 from stigmer.steps.slots import EXISTING, PAGE, RESOURCE_ID, SLUG, STATE, VISIBLE, Existing
@@ -39,6 +40,7 @@ __all__ = [
     "LoadExistingForDelete",
     "LoadForApply",
     "LoadTarget",
+    "LoadTargets",
     "Persist",
     "ResolveSlug",
     "ValidateProto",

@@ -59,5 +59,5 @@ async def _position(ctx: RequestContext) -> int:
 def _purpose(ctx: RequestContext) -> tuple[object, ...]:
     """What a token is bound to: operation, caller, and every field that selects."""
     selection = copy.deepcopy(ctx.request)
-    selection.page_size, selection.page_token = 0, ""
+    selection.page_size, selection.page_token, selection.read_mask = 0, "", None
     return ctx.operation.name, ctx.caller.id, selection.to_json()

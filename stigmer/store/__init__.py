@@ -146,6 +146,9 @@ class Store(Protocol):
     async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
         """The resource with this id, compared by case, or None."""
 
+    async def get_many(self, kind: Kind[Any], ids: Sequence[str]) -> Mapping[str, Stored]:
+        """Those of the resources with these ids that exist, by id, as they were at one moment. No id may be given twice."""
+
     async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
         """The resource with this slug within this owner, or None."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,11 @@ class MemoryStore:
         """The resource with this id, or None."""
         row = self._table(kind).rows.get(id_)
         return row.stored if row else None
+
+    async def get_many(self, kind: Kind[Any], ids: Sequence[str]) -> Mapping[str, Stored]:
+        """Those of the resources with these ids that exist, by id."""
+        rows = self._table(kind).rows
+        return {id_: rows[id_].stored for id_ in ids if id_ in rows}
 
     async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
         """The resource with this slug within this owner, or None."""

@@ -61,12 +61,19 @@ def status_fields(status: Status, text: str | None, details: Any, codec: StatusD
     """The trailers of a status. A text that is too long is cut, details that are too large are left out."""
     fields = [(b"grpc-status", b"%d" % status.value)]
     if text is not None:
-        fields.append((b"grpc-message", _cut(encode_grpc_message(text).encode("ascii"))))
+        fields.append((b"grpc-message", _edged(_cut(encode_grpc_message(text).encode("ascii")))))
     if details is not None and codec is not None:
         encoded = encode_bin_value(codec.encode(status, text, details))
         if len(encoded) <= _LONGEST:
             fields.append((b"grpc-status-details-bin", encoded))
     return fields
+
+
+def _edged(encoded: bytes) -> bytes:
+    """The same without spaces at its ends, where no header may have them (RFC 9113, section 8.2.1)."""
+    if encoded.startswith(b" "):
+        encoded = b"%20" + encoded[1:]
+    return encoded[:-1] + b"%20" if encoded.endswith(b" ") else encoded
 
 
 def _cut(encoded: bytes) -> bytes:

@@ -16,10 +16,13 @@ from pathlib import Path
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from protobuf.wkt import FieldMask
 
 from stigmer import Caller, Unauthenticated, hookimpl
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import (
+    BatchGetSessionsRequest,
+    BatchGetSessionsResponse,
     ListSessionsByAgentRequest,
     ListSessionsRequest,
     SessionId,
@@ -39,6 +42,7 @@ RPCS = {
     "update": (f"{COMMAND}/update", Session),
     "delete": (f"{COMMAND}/delete", Session),
     "get": (f"{QUERY}/get", Session),
+    "batch_get": (f"{QUERY}/batchGet", BatchGetSessionsResponse),
     "get_by_reference": (f"{QUERY}/getByReference", Session),
     "list": (f"{QUERY}/list", SessionList),
     "list_by_agent": (f"{QUERY}/listByAgent", SessionList),
@@ -107,6 +111,12 @@ class Wire:
 
     async def get(self, id_: str, **options) -> Session:
         return await self.call("get", SessionId(value=id_), **options)
+
+    async def masked(self, id_: str, *paths: str) -> Session:
+        return await self.call("get", SessionId(value=id_, read_mask=FieldMask(paths=[*paths])))
+
+    async def batch_get(self, *ids: str, **fields) -> list[Session]:
+        return (await self.call("batch_get", BatchGetSessionsRequest(ids=[*ids], **fields))).sessions
 
     async def get_bytes(self, id_: str) -> bytes:
         return await self.raw(RPCS["get"][0], SessionId(value=id_).to_binary())

@@ -1,4 +1,4 @@
-"""The rows of steps of the eight operations: their names and their order are part of the contract."""
+"""The rows of steps of the operations: their names and their order are part of the contract."""
 
 import pytest
 
@@ -11,6 +11,7 @@ ROWS = {
     "delete": "ValidateProto ExtractResourceId LoadExistingForDelete DeleteResource",
     "apply": "ValidateProto ResolveSlug LoadForApply BuildApplyState Persist",
     "get": "ValidateProto LoadTarget",
+    "batch_get": "ValidateProto LoadTargets",
     "get_by_reference": "ValidateProto LoadByReference",
     "list": "ValidateProto ListAll BuildListResponse",
     "list_by_agent": "ValidateProto FilterByAgentInstance BuildListResponse",
@@ -64,7 +65,7 @@ class CloudSteps:
 
 
 def test_there_are_exactly_these_operations():
-    """A server without plugins has the eight operations on sessions and no other."""
+    """A server without plugins has the eight operations on sessions, and batch get."""
     assert set(assembled(Settings(plugins=())).pipelines) == {f"session.{verb}" for verb in ROWS}
 
 
@@ -83,6 +84,7 @@ async def test_calls_run_their_row(served, a_session):
     await wire.update(a_session(id=stored.metadata.id))
     await wire.apply(a_session("Two"))
     await wire.get(stored.metadata.id)
+    await wire.batch_get(stored.metadata.id)
     await wire.get_by_reference("one", org="acme")
     await wire.list()
     await wire.list_by_agent("ain-1")
@@ -98,6 +100,7 @@ async def test_steps_of_plugins_stand_where_the_design_puts_them(served, by_meta
     await wire.update(a_session(id=stored.metadata.id))
     await wire.apply(a_session("Two"))
     await wire.get(stored.metadata.id)
+    await wire.batch_get(stored.metadata.id)
     await wire.get_by_reference("one", org="acme")
     await wire.list()
     await wire.list_by_agent("ain-1")
@@ -108,6 +111,7 @@ async def test_steps_of_plugins_stand_where_the_design_puts_them(served, by_meta
         "delete": "ValidateProto Authorize ExtractResourceId LoadExistingForDelete DeleteResource CleanupIamPolicies Publish",
         "apply": "ValidateProto ResolveSlug LoadForApply Authorize BuildApplyState CreateIamPolicies Persist Publish",
         "get": "ValidateProto Authorize LoadTarget",
+        "batch_get": "ValidateProto Authorize LoadTargets",
         "get_by_reference": "ValidateProto LoadByReference Authorize",
         "list": "ValidateProto Authorize ListAll BuildListResponse",
         "list_by_agent": "ValidateProto Authorize FilterByAgentInstance BuildListResponse",

@@ -16,7 +16,10 @@ from stigmer._proto.ai.stigmer.iam.iampolicy.v1.rpcauthorization.method_options_
 
 PACKAGE = "ai.stigmer.agentic.session.v1"
 COMMAND, QUERY = f"{PACKAGE}.SessionCommandController", f"{PACKAGE}.SessionQueryController"
-METHODS = {COMMAND: ["apply", "create", "update", "delete"], QUERY: ["get", "getByReference", "list", "listByAgent"]}
+METHODS = {
+    COMMAND: ["apply", "create", "update", "delete"],
+    QUERY: ["get", "batchGet", "getByReference", "list", "listByAgent"],
+}
 CLIENT = """
 import json, sys
 import grpc

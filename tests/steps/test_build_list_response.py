@@ -9,8 +9,8 @@ from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import ListSessionsRequest, SessionList
 from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
 from stigmer.steps import PAGE, BuildListResponse
-from stigmer.steps.build_list_response import varint
 from stigmer.testing import make_context, run_steps
+from stigmer.wire import varint
 
 SESSIONS = st.lists(st.builds(lambda text: Session(spec=SessionSpec(subject=text)), st.text(max_size=300)), max_size=5)
 

@@ -21,10 +21,13 @@ def test_a_plain_status():
     assert status_fields(Status.OK, None, None, None) == [(b"grpc-status", b"0")]
 
 
-@pytest.mark.parametrize("text", ["", "there is none", "für immer fort", "100 %\r\n", "🙂" * 100, "x" * LONGEST])
+@pytest.mark.parametrize(
+    "text", ["", "there is none", "für immer fort", "100 %\r\n", "🙂" * 100, "x" * LONGEST, " ", " a  ", "  "]
+)
 def test_texts(text):
-    """A text arrives as it was, whatever is in it, if it is not too long."""
+    """A text arrives as it was, whatever is in it, if it is not too long; no header begins or ends with a space."""
     encoded = message_of(text)
+    assert encoded == encoded.strip()
     assert all(0x20 <= byte < 0x7F for byte in encoded)
     assert decode_grpc_message(encoded.decode("ascii")) == text
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from stigmer import RESPONSE, SYSTEM, PermissionDenied, RequestContext, Unauthenticated
 from stigmer.steps import EXISTING
 from stigmer_openfga.client import Relation
@@ -31,6 +34,16 @@ class Gate:
         fresh = self._fresh_reads or permission not in _READS
         return await self._checks.allowed(Relation(caller, permission, object_), fresh=fresh, deadline=ctx.info.deadline)
 
+    async def require_all(self, ctx: RequestContext, requirement: Requirement, objects: Sequence[str | None]) -> None:
+        """Raises PermissionDenied unless the caller holds what is required on each of ``objects``, asked about at once."""
+        asked = [self.require(ctx, requirement, object_) for object_ in objects]
+        if len(asked) == 1:
+            await asked[0]
+            return
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            if answer is not None:
+                raise answer
+
     async def require(self, ctx: RequestContext, requirement: Requirement, object_: str | None) -> None:
         """Raises PermissionDenied unless the caller holds what is required on ``object_``."""
         if not await self.permits(ctx, requirement.permission, object_):
@@ -50,7 +63,7 @@ def caller_of(ctx: RequestContext) -> str:
 
 
 class AuthorizeRequest:
-    """For rpcs whose request names the resource."""
+    """For rpcs whose request names the resource, or several."""
 
     name = "Authorize"
 
@@ -60,7 +73,7 @@ class AuthorizeRequest:
 
     async def __call__(self, ctx: RequestContext) -> None:
         """Raises PermissionDenied."""
-        await self._gate.require(ctx, self._requirement, self._requirement.object_in(ctx.request))
+        await self._gate.require_all(ctx, self._requirement, self._requirement.objects_in(ctx.request))
 
 
 class AuthorizeCreate(AuthorizeRequest):

@@ -56,8 +56,17 @@ class Requirement:
 
     def object_in(self, request: Any) -> str | None:
         """The name of the object that a request is about; None when nothing can have that name."""
-        type_ = _value(request, self.type_path).name if self.type_path else self.type
-        return entity(type_, self.id or _value(request, self.path))
+        return entity(self._type_in(request), self.id or _value(request, self.path))
+
+    def objects_in(self, request: Any) -> Sequence[str | None]:
+        """The names of all objects that a request is about, each once: of several where it names them in a list."""
+        ids = self.id or _value(request, self.path)
+        type_ = self._type_in(request)
+        return [entity(type_, id_) for id_ in ([ids] if isinstance(ids, str) else dict.fromkeys(ids))]
+
+    def _type_in(self, request: Any) -> str:
+        name: str = _value(request, self.type_path).name if self.type_path else self.type
+        return name
 
 
 def sibling(operation: Operation, name: str) -> Requirement:

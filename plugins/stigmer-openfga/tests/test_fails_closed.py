@@ -21,6 +21,7 @@ RPCS = {
     "session.delete": '{"value": "ID"}',
     "session.apply": '{"metadata": {"name": "One", "ownerScope": "organization", "org": "acme"}, ' + BODY + "}",
     "session.get": '{"value": "ID"}',
+    "session.batch_get": '{"ids": ["ID", "ID"]}',
     "session.get_by_reference": '{"slug": "one", "org": "acme"}',
     "session.list": "{}",
     "session.list_by_agent": '{"agentId": "ain-1"}',
@@ -29,6 +30,7 @@ FAILURES = ("down", "hangs", "garbage", "not_grpc", "empty", "no_store", "no_mod
 REFUSED = {
     "session.create": "unauthorized to create session in this organization",
     "session.get": "unauthorized to get session",
+    "session.batch_get": "unauthorized to get session",
     "session.get_by_reference": "unauthorized to get session",
     "session.delete": "unauthorized to delete session",
     "session.update": "unauthorized to update session",

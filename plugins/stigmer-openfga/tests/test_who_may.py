@@ -1,5 +1,7 @@
 """Who may do what, against a real OpenFGA."""
 
+import json
+
 import pytest
 
 from stigmer import AlreadyExists, InvalidArgument, PermissionDenied
@@ -48,6 +50,19 @@ async def test_strangers_cannot_tell_what_exists(server, session_json):
             assert await call.failure("eve", "session.create", full.replace("NAME", slug)) == CREATE
         assert (await call.total("eve"), await call.total("eve", "session.list_by_agent", '{"agentId": "ain-1"}')) == (0, 0)
         assert (await call("ann", "session.get", f'{{"value": "{id_}"}}')).spec.subject == "the secret subject"
+
+
+async def test_a_batch_is_allowed_as_a_whole(server):
+    """Who may see all of several sessions gets them; one that is foreign, gone or unknown among them refuses all alike."""
+    async with server() as call:
+        mine = [await call.create(), (await call("ann", "session.create", OWN)).metadata.id]
+        foreign = (await call("bob", "session.create", OWN)).metadata.id
+        found = await call("ann", "session.batch_get", json.dumps({"ids": [*mine, mine[0]]}))
+        assert [each.metadata.id for each in found.sessions] == [*mine, mine[0]]
+        for other in (foreign, "ses-none", "odd:id#*"):
+            assert await call.failure("ann", "session.batch_get", json.dumps({"ids": [mine[0], other]})) == TEXTS["get"]
+        await call("ann", "session.delete", json.dumps({"value": mine[1]}))
+        assert await call.failure("ann", "session.batch_get", json.dumps({"ids": mine})) == TEXTS["get"]
 
 
 async def test_what_is_gone_is_forbidden(server, world):

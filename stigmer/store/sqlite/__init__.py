@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,6 +99,11 @@ class SqliteStore:
         """The resource with this id, compared by case, or None."""
         table = self._table(kind)
         return await self._readers.look_up(lambda connection: rows.get(connection, table, id_))
+
+    async def get_many(self, kind: Kind[Any], ids: Sequence[str]) -> Mapping[str, Stored]:
+        """Those of the resources with these ids that exist, by id, as they were at one moment."""
+        table = self._table(kind)
+        return await self._readers.scan(lambda connection, _: rows.get_many(connection, table, ids))
 
     async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
         """The resource with this slug within this owner, or None."""

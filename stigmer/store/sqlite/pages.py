@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from stigmer.store import Page, Query, Stored, Visible, fitting
 from stigmer.store.sqlite.checksum import of_wire
+from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
 from stigmer.store.sqlite.views import View, Views, sees
@@ -47,7 +48,7 @@ class _Selection(NamedTuple):
 def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
     """One page of the resources that the query selects, and how many those are, of one moment."""
     try:
-        with _moment(connection):
+        with moment(connection):
             return _page(connection, table, query, counts)
     except BaseException:
         if query.visible is not None:
@@ -128,18 +129,6 @@ class Counts:
     def view(self, connection: sqlite3.Connection, table: Table, visible: Visible) -> View:
         """What is visible, at the moment of the last ``refresh``."""
         return self.views.get(connection, table, visible, self._version)
-
-
-@contextlib.contextmanager
-def _moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """Within it, all reads see the same state. Views that it has made stay, unless it ends with an exception."""
-    connection.execute("BEGIN")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -> Iterator[Stored]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from stigmer.errors import IdTaken, SlugTaken, Stale
 from stigmer.store import Document, Owner, Stored
 from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
 
@@ -72,6 +74,13 @@ def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int
 def get(connection: sqlite3.Connection, table: Table, id_: str) -> Stored | None:
     """The resource with this id, or None."""
     return _one(connection, table.read.get, (id_,), id_=id_)
+
+
+def get_many(connection: sqlite3.Connection, table: Table, ids: Sequence[str]) -> Mapping[str, Stored]:
+    """Those of the resources with these ids that exist, by id, as they were at one moment."""
+    with moment(connection):
+        found = ((id_, get(connection, table, id_)) for id_ in ids)
+        return {id_: stored for id_, stored in found if stored is not None}
 
 
 def find(connection: sqlite3.Connection, table: Table, owner: Owner, slug: str) -> Stored | None:
