@@ -34,7 +34,7 @@ OTHER = make_stored_session("ses-1", slug="slug-of-ses-1", subject="other")
         ("UPDATE session_label SET value = 'x'", "session ses-1: its label index disagrees with its wire bytes"),
         ("INSERT INTO session_tag VALUES ('x', 99)", "session: 1 entries of the tag index belong to nothing"),
         ("INSERT INTO session_label VALUES ('x', 'y', 99)", "session: 1 entries of the label index belong to nothing"),
-        ("INSERT INTO session_gone (sequence) VALUES (1)", "session: 1 resources are there, and told as gone"),
+        ("INSERT INTO session_change (sequence, event) VALUES (1, 3)", "session: 1 resources are there, and told as gone"),
         ("INSERT INTO session_deleted VALUES ('ses-1')", "session ses-1: is there, and remembered as deleted"),
         (
             f"UPDATE session SET document = '{OTHER.json}', document_checksum = {checksum.of_document('ses-1', OTHER.json)}",
@@ -139,7 +139,7 @@ async def test_check_reads_a_damaged_file(sqlite, path):
     await submit(sqlite._connections[1], lambda raw: raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
     size = path.stat().st_size
     with path.open("r+b", buffering=0) as file:
-        for page in range(8, size // 4096, 3):
+        for page in range(40, size // 4096, 3):
             file.seek(page * 4096)
             file.write(b"\x55" * 4096)
     lines = await sqlite.check()

@@ -11,7 +11,7 @@ from stigmer.payload import decode
 from stigmer.store import Document, Owner
 from stigmer.store.document import agrees, make_document
 from stigmer.store.sqlite import checksum
-from stigmer.store.sqlite.table import Table
+from stigmer.store.sqlite.table import DELETED, Table
 
 _CHUNK = 32
 """So many rows are read in one transaction: a reader that stays in one keeps the write-ahead log from shrinking."""
@@ -114,7 +114,7 @@ def _strays(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
         )
         if count := connection.execute(stray).fetchall()[0][0]:
             yield f"{name}: {count} entries of the {part} index belong to nothing"
-    lost = f'SELECT COUNT(*) FROM "{name}_gone" AS g JOIN "{name}" AS r ON r.sequence = g.sequence'  # noqa: S608 - as above
+    lost = f'SELECT COUNT(*) FROM "{name}_change" AS c JOIN "{name}" AS r ON r.sequence = c.sequence WHERE c.event = {DELETED}'  # noqa: S608 - as above
     if count := connection.execute(lost).fetchall()[0][0]:
         yield f"{name}: {count} resources are there, and told as gone"
     revived = f'SELECT d.id FROM "{name}_deleted" AS d JOIN "{name}" AS r ON r.id = d.id'  # noqa: S608 - as above

@@ -13,7 +13,7 @@ from zlib import crc32
 from stigmer.errors import ConfigurationError
 from stigmer.payload import decode
 from stigmer.store import SECRET_BYTES
-from stigmer.store.sqlite.table import Table
+from stigmer.store.sqlite.table import LOG, Table, log_triggers
 
 APPLICATION_ID = int.from_bytes(b"stgm")
 """In the header of each of our files, where ``file`` and others look."""
@@ -46,6 +46,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             BEGIN INSERT INTO "{name}_gone" (sequence) VALUES (OLD.sequence); END""",
         ),
     ),
+    Migration((), ('DROP TRIGGER "{name}_tell"', 'DROP TABLE "{name}_gone"', LOG, *log_triggers("{name}"))),
 )
 """The first one makes version 1. A migration is never changed once released; a new one goes to the end."""
 

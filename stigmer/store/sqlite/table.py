@@ -55,15 +55,31 @@ CREATE TABLE "{name}_label" (
 ) WITHOUT ROWID;
 CREATE INDEX "{name}_label_by_sequence" ON "{name}_label" (sequence);
 CREATE TABLE "{name}_deleted" (id TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
-CREATE TABLE "{name}_gone" (number INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL)
+{log}
 """
 # Large columns come last, the wire bytes before the document: a get then reads no page that only the document is on.
 
-_TELL = """
-CREATE TRIGGER "{name}_tell" AFTER DELETE ON "{name}"
-BEGIN INSERT INTO "{name}_gone" (sequence) VALUES (OLD.sequence); END
-"""
-# What is gone, in order of deletion, is what views follow. As a trigger it holds for whoever deletes, older servers included.
+CREATED, UPDATED, DELETED = range(1, 4)
+"""What happened to a resource, in the change log."""
+
+LOGGED = 10_000
+"""So many changes does the log hold. Whoever is further behind begins anew."""
+
+LOG = 'CREATE TABLE "{name}_change" (number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, event INTEGER NOT NULL)'
+"""The change log: what views and caches follow. Its numbers have no gaps, as the newest row is never deleted."""
+
+_LOGS = {CREATED: ("INSERT", "NEW"), UPDATED: ("UPDATE", "NEW"), DELETED: ("DELETE", "OLD")}
+
+
+def log_triggers(name: str) -> Sequence[str]:
+    """The statements that make the change log complete, whoever writes: also an older server, or a person."""
+    return [
+        f"""CREATE TRIGGER "{name}_log_{verb.lower()}" AFTER {verb} ON "{name}" BEGIN
+            INSERT INTO "{name}_change" (sequence, event) VALUES ({row}.sequence, {event});
+            DELETE FROM "{name}_change" WHERE number = last_insert_rowid() - {LOGGED};
+        END"""  # noqa: S608 - validated names
+        for event, (verb, row) in _LOGS.items()
+    ]
 
 
 class Write(NamedTuple):
@@ -117,13 +133,13 @@ class Table:
     @property
     def tables(self) -> tuple[str, ...]:
         """The names of all its tables."""
-        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "gone")))
+        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "change")))
 
     def definition(self) -> Sequence[str]:
         """The statements that create the tables."""
         columns = "".join(f"\n    \"{column}\" TEXT NOT NULL DEFAULT ''," for column in self.columns)
-        create = _DEFINITION.format(name=self.name, columns=columns).split(";")
-        return (*create, _TELL.format(name=self.name), *(self.index_definition(column) for column in self.columns))
+        create = _DEFINITION.format(name=self.name, columns=columns, log=LOG.format(name=self.name)).split(";")
+        return (*create, *log_triggers(self.name), *(self.index_definition(column) for column in self.columns))
 
     def index_name(self, column: str) -> str:
         """The name of the index on one of ``columns``. Its entries are in order of sequence, as those of all indexes are."""

@@ -14,14 +14,15 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from stigmer.store import Owner, Visible
-from stigmer.store.sqlite.table import Table
+from stigmer.store.sqlite.changes import changes_after
+from stigmer.store.sqlite.table import DELETED, Table
 
 _MOST = 32
 """So many views does a connection keep, those used last."""
 _MOST_ENTRIES = 1_000_000
 """What they may hold together: sequences, and the ids and owners that they were made of. The one in use may be larger."""
 _FEW = 1000
-"""When more resources than these have come or gone, the view is made again."""
+"""When more resources than these have come, the view is made again."""
 _NUL = "\\u0000"
 
 
@@ -33,14 +34,14 @@ class View:
         name: of its temporary table.
         version: of the database, as of which it is right.
         last: all resources up to this sequence have been looked at.
-        deletion: all deletions up to this number have been looked at.
+        change: all deletions up to this number in the change log have been looked at.
         size: how many of them are visible.
     """
 
     name: str
     version: object = None
     last: int = 0
-    deletion: int = 0
+    change: int = 0
     size: int = 0
 
 
@@ -112,7 +113,7 @@ def _fill(connection: sqlite3.Connection, table: Table, view: View, visible: Vis
         view.size = connection.execute(found, (plain,)).rowcount
         view.size += _each(connection, f"{add} {whole} r.id = CAST(? AS TEXT)", [(_utf8(id_),) for id_ in odd])
         view.size += _each(connection, f"{add} {whole} r.scope = ? AND r.owner = CAST(? AS TEXT)", owners)
-    view.last, view.deletion = _latest(connection, table)
+    view.last, view.change = _latest(connection, table)
 
 
 def _as_json(ids: Iterable[str]) -> tuple[str, Sequence[str]]:
@@ -134,8 +135,8 @@ def _each(connection: sqlite3.Connection, statement: str, parameters: Sequence[t
 
 
 def _latest(connection: sqlite3.Connection, table: Table) -> tuple[int, int]:
-    """The last sequence, and the number of the last deletion."""
-    sql = f'SELECT (SELECT MAX(sequence) FROM "{table.name}"), (SELECT MAX(number) FROM "{table.name}_gone")'  # noqa: S608 - validated names
+    """The last sequence, and the number of the last change."""
+    sql = f'SELECT (SELECT MAX(sequence) FROM "{table.name}"), (SELECT MAX(number) FROM "{table.name}_change")'  # noqa: S608 - validated names
     sequence, number = connection.execute(sql).fetchall()[0]
     return sequence or 0, number or 0
 
@@ -146,21 +147,18 @@ def _renew(connection: sqlite3.Connection, table: Table, view: View, visible: Vi
         f'SELECT sequence, id, scope, owner FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT ?',  # noqa: S608 - validated names
         (view.last, _FEW + 1),
     ).fetchall()
-    gone = connection.execute(
-        f'SELECT number, sequence FROM "{table.name}_gone" WHERE number > ? ORDER BY number LIMIT ?',  # noqa: S608 - as above
-        (view.deletion, _FEW + 1),
-    ).fetchall()
-    if len(new) > _FEW or len(gone) > _FEW:
+    changes = changes_after(connection, table, view.change)
+    if len(new) > _FEW or changes is None:
         _fill(connection, table, view, visible)
         return
     found = [(sequence,) for sequence, id_, scope, owner in new if sees(visible, id_, scope, owner)]
-    dropped = [(sequence,) for _, sequence in gone if _holds(connection, view, sequence)]
+    dropped = [(each.sequence,) for each in changes if each.event == DELETED and _holds(connection, view, each.sequence)]
     if found or dropped:
         with _writable(connection):
             view.size += _each(connection, f'INSERT INTO temp."{view.name}" VALUES (?)', found)  # noqa: S608 - a name of ours
             view.size -= _each(connection, f'DELETE FROM temp."{view.name}" WHERE sequence = ?', dropped)  # noqa: S608 - as above
     view.last = new[-1][0] if new else view.last
-    view.deletion = gone[-1][0] if gone else view.deletion
+    view.change = changes[-1].number if changes else view.change
 
 
 def _holds(connection: sqlite3.Connection, view: View, sequence: int) -> bool:
