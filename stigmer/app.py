@@ -32,6 +32,7 @@ from stigmer.rpc import DETAIL_FILES, authenticated, described, services_of
 from stigmer.settings import Settings
 from stigmer.steps.validate_proto import warm
 from stigmer.store import Store
+from stigmer.store.cached import CachedStore
 from stigmer.stores import MemoryPlugin, SqlitePlugin
 from stigmer.tls import Tls
 from stigmer.transport.codec import BytesCodec
@@ -89,18 +90,20 @@ def assembled(settings: Settings, extra: Mapping[str, object] | None = None) -> 
 
 
 async def open_store(assembly: Assembly) -> Store:
-    """The store that the settings name.
+    """The store that the settings name, behind a cache if they want one.
 
     Raises:
         ConfigurationError: no plugin knows the scheme, or the store refuses.
     """
     plugin, opening = assembly.plugins.store(assembly.settings.store, assembly.kinds)
     try:
-        return await opening
+        store = await opening
     except Exception as error:
         raise (
             error if isinstance(error, ConfigurationError) else refusal(f"plugin {plugin!r}, hook open_store", error)
         ) from error
+    cache_bytes = assembly.settings.cache_bytes
+    return CachedStore(store, cache_bytes) if cache_bytes else store
 
 
 class App:

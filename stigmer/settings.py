@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     tls_client: Annotated[
         Literal["required", "optional"], Field(description="whether clients without such a certificate are turned away")
     ] = "required"
+    cache_bytes: Annotated[
+        int,
+        Field(description="bytes of resources that each process remembers, so as not to read them again; 0 for none", ge=0),
+    ] = 64 * MIB
     max_message_bytes: Annotated[int, Field(description="largest message in and out, in bytes", ge=64 * 1024 + 1024)] = 10 * MIB
     drain_seconds: Annotated[
         float, Field(description="how long calls in flight may take to finish once the server stops", ge=0)

@@ -8,12 +8,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
 
 from stigmer.context import RequestContext
+from stigmer.observe.cache import CacheCollector
 from stigmer.observe.outcome import OK, STATUS_NAMES, status_of
 from stigmer.observe.scrape import ScrapeServer
 from stigmer.observe.transport import TransportCollector
 from stigmer.operation import Operation
 from stigmer.payload import Payload
 from stigmer.pipeline import Handle, Run
+from stigmer.store.entries import Entries
 from stigmer.transport.statistics import Statistics
 
 _OPERATION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -52,14 +54,16 @@ class Metrics:
         """The port they are served on, or None while they are not."""
         return self._server.port
 
-    async def start(self, statistics: Statistics) -> None:
-        """Serves them, and with them what the transport counts.
+    async def start(self, statistics: Statistics, cache: Entries | None) -> None:
+        """Serves them, and with them what the transport and the cache count.
 
         Raises:
             ConfigurationError: the address cannot be listened on.
         """
         self._transport = TransportCollector(statistics)
         self._registry.register(self._transport)
+        if cache is not None:
+            self._registry.register(CacheCollector(cache))
         await self._server.start()
 
     async def stop(self) -> None:

@@ -10,6 +10,7 @@ from stigmer.observe.request_log import RequestLog
 from stigmer.operation import Operation
 from stigmer.pipeline import Handle, Run
 from stigmer.settings import Settings
+from stigmer.store.cached import CachedStore
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -67,7 +68,7 @@ class Observe:
     async def startup(self, app: Any) -> None:
         """Opens the metrics port and the way to the collector of spans."""
         if self._metrics is not None:
-            await self._metrics.start(app.statistics)
+            await self._metrics.start(app.statistics, app.store.entries if isinstance(app.store, CachedStore) else None)
         if self._spans is not None:
             self._spans.start(self._exporter)
 

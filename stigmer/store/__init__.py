@@ -6,7 +6,7 @@ A backend is one file that implements ``Store`` and one test file that hands it 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -133,6 +133,32 @@ class Page(NamedTuple):
     total: int
 
 
+class Changes(NamedTuple):
+    """What has changed among the resources of a kind.
+
+    Attributes:
+        sequences: of the resources that were created, updated or deleted; None when that is too much to tell.
+        last: the number of the last change so far.
+    """
+
+    sequences: frozenset[int] | None
+    last: int
+
+
+class Commit(NamedTuple):
+    """A transaction of this process.
+
+    Attributes:
+        before: the store's version that it changed; None when others may have written in between.
+        after: the version that it made.
+        written: (key of the kind, sequence, the resource as it is now or None) for each that was written, in order.
+    """
+
+    before: object
+    after: object
+    written: Sequence[tuple[str, int, Stored | None]]
+
+
 class Store(Protocol):
     """Keeps documents by kind.
 
@@ -179,6 +205,18 @@ class Store(Protocol):
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
+
+    def version(self) -> object:
+        """Changes with each write of anybody, before that is acknowledged: when two are equal, nothing was written in between.
+
+        Costs less than a microsecond. None when the store cannot tell.
+        """
+
+    async def changes(self, after: Mapping[str, int]) -> Mapping[str, Changes]:
+        """What has changed since: key of a kind → number of a change → what came after that; -1 stands for any number."""
+
+    def follow(self, follower: Callable[[Commit], None]) -> None:
+        """Calls ``follower`` in the event loop for each transaction of this process, before any of its writes returns."""
 
     async def secret(self) -> bytes:
         """32 random bytes, made when the store was: the same for every process and after every restart."""

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stigmer.errors import ConfigurationError, IdTaken, SlugTaken, Stale, Unavailable
 from stigmer.kind import Kind
-from stigmer.store import SECRET_BYTES, Document, Owner, Page, Query, Stored, fitting
+from stigmer.store import SECRET_BYTES, Changes, Commit, Document, Owner, Page, Query, Stored, fitting
 from stigmer.store.document import agrees
+
+_LOGGED = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Row:
     stored: Stored
     document: Document
+
+
+class _Log:
+    """The sequences of what was changed last, and how many changes there were ever."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self._newest: deque[int] = deque(maxlen=_LOGGED)
+
+    def append(self, sequence: int) -> None:
+        self.last += 1
+        self._newest.append(sequence)
+
+    def after(self, number: int) -> frozenset[int] | None:
+        missed = self.last - number
+        if number < 0 or missed > len(self._newest):
+            return None
+        return frozenset(itertools.islice(self._newest, len(self._newest) - missed, None))
 
 
 class _Table:
@@ -28,6 +50,7 @@ class _Table:
         self.slugs: dict[tuple[Owner, str], str] = {}
         self.used: set[str] = set()
         self.last = 0
+        self.log = _Log()
 
     def put(self, document: Document, sequence: int, revision: int) -> Stored:
         stored = Stored(sequence, revision, document.wire)
@@ -49,6 +72,8 @@ class MemoryStore:
         self._tables = {kind.key: _Table() for kind in kinds}
         self._secret = os.urandom(SECRET_BYTES)
         self._closed = False
+        self._version = 0
+        self._followers: list[Callable[[Commit], None]] = []
 
     async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
         """The resource with this id, or None."""
@@ -80,26 +105,49 @@ class MemoryStore:
         table.last += 1
         table.used.add(document.id)
         table.slugs[document.owner, document.slug] = document.id
-        return table.put(document, table.last, 1)
+        return self._written(kind, table.put(document, table.last, 1))
 
     async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
         """Replaces the resource with the document's id; raises Stale."""
         table = self._table(kind)
         old = table.current(document.id, revision)
         kept = dataclasses.replace(document, owner=old.document.owner, slug=old.document.slug)
-        return table.put(kept, old.stored.sequence, revision + 1)
+        return self._written(kind, table.put(kept, old.stored.sequence, revision + 1))
 
     async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
         """Removes a resource; raises Stale."""
         table = self._table(kind)
-        document = table.current(id_, revision).document
-        del table.rows[id_], table.slugs[document.owner, document.slug]
+        row = table.current(id_, revision)
+        del table.rows[id_], table.slugs[row.document.owner, row.document.slug]
+        self._written(kind, row.stored, gone=True)
+
+    def _written(self, kind: Kind[Any], stored: Stored, *, gone: bool = False) -> Stored:
+        self._tables[kind.key].log.append(stored.sequence)
+        self._version += 1
+        commit = Commit(self._version - 1, self._version, [(kind.key, stored.sequence, None if gone else stored)])
+        for follower in self._followers:
+            follower(commit)
+        return stored
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
         rows = [row.stored for row in self._table(kind).rows.values() if _selected(row.document, query)]
         entries, more = fitting((stored for stored in rows if stored.sequence > query.after), query)
         return Page(entries, more, len(rows))
+
+    def version(self) -> int | None:
+        """Changes with each write."""
+        return None if self._closed else self._version
+
+    async def changes(self, after: Mapping[str, int]) -> Mapping[str, Changes]:
+        """What has changed since, by kind."""
+        self._check_open()
+        logs = {key: self._tables[key].log for key in after}
+        return {key: Changes(log.after(after[key]), log.last) for key, log in logs.items()}
+
+    def follow(self, follower: Callable[[Commit], None]) -> None:
+        """Calls ``follower`` for each write."""
+        self._followers.append(follower)
 
     async def secret(self) -> bytes:
         """32 random bytes."""

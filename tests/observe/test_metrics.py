@@ -9,6 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stigmer import ConfigurationError, NotFound, Settings
 from stigmer.observe import Observe
+from stigmer.session.kind import SESSION
+from stigmer.store.cached import CachedStore
+from stigmer.store.memory import MemoryStore
+from stigmer.testing.store import make_stored_session
 from stigmer.transport.statistics import Statistics
 
 
@@ -50,7 +54,8 @@ def settings():
 @pytest.fixture
 def app():
     """A server, as far as metrics look at it."""
-    return SimpleNamespace(statistics=Statistics([SimpleNamespace(streams=range(4))], running=range(3)))
+    statistics = Statistics([SimpleNamespace(streams=range(4))], running=range(3))
+    return SimpleNamespace(statistics=statistics, store=CachedStore(MemoryStore([SESSION]), 1 << 20))
 
 
 @pytest.fixture
@@ -125,6 +130,20 @@ async def test_tells_what_the_transport_counts(observe, app):
     assert (await _scrape(observe))[("stigmer_transport_connections",)] == 0
 
 
+async def test_tells_how_often_the_cache_helps(observe, app):
+    """Hits, misses and what was let go are counted; entries and bytes are what there is now."""
+    stored = await app.store.insert(SESSION, make_stored_session("ses-1"))
+    for _ in range(3):
+        await app.store.get(SESSION, "ses-1")
+    found = await _scrape(observe)
+    assert [found["stigmer_cache_reads_total", result] for result in ("hit", "miss")] == [2, 1]
+    assert found[("stigmer_cache_entries",)] == 1
+    assert found[("stigmer_cache_bytes",)] > len(stored.wire)
+    await app.store.delete(SESSION, "ses-1", 1)
+    found = await _scrape(observe)
+    assert [found["stigmer_cache_removals_total", reason] for reason in ("changed", "evicted")] == [1, 0]
+
+
 async def test_speaks_openmetrics_when_asked(observe):
     """A scraper that prefers OpenMetrics gets it."""
     head, body = await _ask(
@@ -178,7 +197,7 @@ async def test_two_servers_share_nothing(observe, settings, op, make_call, answe
     """Each plugin object has its own metrics."""
     other = Observe()
     handle = other.wrap_operation(op, answering(), settings)
-    await other.startup(SimpleNamespace(statistics=Statistics()))
+    await other.startup(SimpleNamespace(statistics=Statistics(), store=MemoryStore([SESSION])))
     await handle(make_call())
     assert (await _scrape(other))["stigmer_operation_duration_seconds_count", "OK", "session.create"] == 1
     assert (await _scrape(observe))["stigmer_operation_duration_seconds_count", "OK", "session.create"] == 0

@@ -185,7 +185,7 @@ async def test_many_starts_at_once_on_a_missing_file(path):
 async def test_a_damaged_file_with_a_log_is_refused(full, opened):
     """Neither the file nor what waits in its write-ahead log is changed."""
     store = await opened(full)
-    store._writer.committed = lambda: None
+    store._writer.committed = lambda _: None
     await store.insert(SESSION, make_stored_session("ses-new"))
     folder = full.parent / "crashed"
     folder.mkdir()

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
+from loguru import logger
 
 from stigmer.kind import Kind
-from stigmer.store import Document, Owner, Page, Query, Stored
+from stigmer.store import Changes, Commit, Document, Owner, Page, Query, Stored
 from stigmer.store.sqlite import rows
 from stigmer.store.sqlite.backup import backup
+from stigmer.store.sqlite.changes import changes
 from stigmer.store.sqlite.check import check
 from stigmer.store.sqlite.checkpoints import Checkpoints
 from stigmer.store.sqlite.connection import connect, submit
@@ -26,6 +28,7 @@ from stigmer.store.sqlite.opening import make_ready
 from stigmer.store.sqlite.pages import page
 from stigmer.store.sqlite.readers import Readers
 from stigmer.store.sqlite.table import Table, distinct
+from stigmer.store.sqlite.wal_index import WalIndex
 from stigmer.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -48,6 +51,7 @@ async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
         with _translating():
             for number in range(2 + READERS):
                 connections.append(await connect(path, query_only=number > 1))  # noqa: PERF401 - those made so far get closed
+            await submit(connections[0], lambda connection: connection.execute("SELECT one FROM meta").fetchall())
         return SqliteStore(path, tables, secret, lock, connections)
     except BaseException:
         for connection in connections:
@@ -88,9 +92,11 @@ class SqliteStore:
         self._secret = secret
         self._lock = lock
         self._connections = connections
-        self._writer = Writer(writing, lock)
+        self._index = _wal_index(path)
+        self._followers: list[Callable[[Commit], None]] = []
+        self._writer = Writer(writing, lock, self.version)
         self._checkpoints = Checkpoints(checkpointing, self._writer.restart_log)
-        self._writer.committed = self._checkpoints.committed
+        self._writer.committed = self._committed
         self._readers = Readers(reading)
         self._alone: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -118,22 +124,43 @@ class SqliteStore:
     async def insert(self, kind: Kind[Any], document: Document) -> Stored:
         """Writes a new resource; raises IdTaken, SlugTaken."""
         table = self._table(kind)
-        return await self._writer.write(lambda connection: rows.insert(connection, table, document), _size(document))
+        work = partial(rows.insert, table=table, document=document)
+        return await self._writer.write(work, table.name, _size(document))
 
     async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
         """Replaces the resource with the document's id; raises Stale."""
         table = self._table(kind)
-        return await self._writer.write(lambda connection: rows.update(connection, table, document, revision), _size(document))
+        work = partial(rows.update, table=table, document=document, revision=revision)
+        return await self._writer.write(work, table.name, _size(document))
 
     async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
         """Removes a resource; raises Stale."""
         table = self._table(kind)
-        await self._writer.write(lambda connection: rows.delete(connection, table, id_, revision))
+        await self._writer.write(lambda connection: rows.delete(connection, table, id_, revision), table.name)
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
         table = self._table(kind)
         return await self._readers.scan(lambda connection, counts: page(connection, table, query, counts))
+
+    def version(self) -> bytes | None:
+        """Changes with each write of anybody; None when that cannot be told."""
+        return None if self._index is None else self._index.header()
+
+    async def changes(self, after: Mapping[str, int]) -> Mapping[str, Changes]:
+        """What has changed since, by kind."""
+        self._check_open()
+        asked = [(self._tables[name], number) for name, number in after.items()]
+        return await self._readers.look_up(lambda connection: changes(connection, asked))
+
+    def follow(self, follower: Callable[[Commit], None]) -> None:
+        """Calls ``follower`` in the event loop for each transaction of this process."""
+        self._followers.append(follower)
+
+    def _committed(self, commit: Commit) -> None:
+        self._checkpoints.committed()
+        for follower in self._followers:
+            follower(commit)
 
     async def secret(self) -> bytes:
         """32 random bytes, the same for every process and after every restart."""
@@ -164,6 +191,8 @@ class SqliteStore:
         await self._checkpoints.finish()
         for connection in self._connections:
             await connection.close()
+        if self._index is not None:
+            self._index.close()
         self._lock.close()
 
     async def _by_itself(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -180,6 +209,14 @@ class SqliteStore:
     def _check_open(self) -> None:
         if self._closing is not None:
             raise closed()
+
+
+def _wal_index(path: Path) -> WalIndex | None:
+    try:
+        return WalIndex(path)
+    except (OSError, ValueError) as error:
+        logger.warning("what others write to {} cannot be noticed without asking, so nothing is cached: {}", path, error)
+        return None
 
 
 def _size(document: Document) -> int:

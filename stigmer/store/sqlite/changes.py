@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from stigmer.store import Changes
 from stigmer.store.sqlite.table import Table
 
 _MOST = 1000
@@ -31,6 +32,18 @@ def changes_after(connection: sqlite3.Connection, table: Table, number: int) -> 
     found = [Change(*row) for row in connection.execute(sql, (number, _MOST + 1)).fetchall()]
     complete = not found or found[0].number == number + 1
     return found if complete and len(found) <= _MOST else None
+
+
+def changes(connection: sqlite3.Connection, asked: Sequence[tuple[Table, int]]) -> Mapping[str, Changes]:
+    """What has changed in each table after a number; the connection is in a transaction."""
+    found = {}
+    for table, number in asked:
+        log = changes_after(connection, table, number)
+        if log is None or number < 0:
+            found[table.name] = Changes(None, last_change(connection, table))
+        else:
+            found[table.name] = Changes(frozenset(each.sequence for each in log), log[-1].number if log else number)
+    return found
 
 
 def last_change(connection: sqlite3.Connection, table: Table) -> int:

@@ -58,8 +58,8 @@ def update(connection: sqlite3.Connection, table: Table, document: Document, rev
     return Stored(sequence, new, document.wire)
 
 
-def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> None:
-    """Removes a resource and remembers its id.
+def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> int:
+    """Removes a resource and remembers its id; gives its sequence.
 
     Raises:
         Stale: its revision is not ``revision``, or it is gone.
@@ -69,6 +69,7 @@ def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int
     for statement in (write.delete, write.drop_tags, write.drop_labels):
         connection.execute(statement, (sequence,))
     connection.execute(write.remember, (id_,))
+    return sequence
 
 
 def get(connection: sqlite3.Connection, table: Table, id_: str) -> Stored | None:

@@ -11,14 +11,18 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
+from stigmer.store import Commit, Stored
 from stigmer.store.sqlite.checkpoints import restart_log
 from stigmer.store.sqlite.connection import BUSY_SECONDS, submit
 from stigmer.store.sqlite.faults import busy, translated
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.promise import Promise, outcome, settle
+from stigmer.store.sqlite.wal_index import follows
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
+Look = Callable[[], bytes | None]
+"""Gives the store's version; in any thread."""
 
 _MOST_REQUESTS = 256
 _MOST_BYTES = 16 * 1024 * 1024
@@ -26,8 +30,25 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 class _Request(NamedTuple):
     work: Work
+    table: str
     size: int
     promise: Promise[Any]
+
+
+class _Turn(NamedTuple):
+    """What a transaction needs besides its requests: the lock that is held, the version, whether the log begins again."""
+
+    lock: FileLock
+    look: Look
+    restart: bool
+
+
+class _Done(NamedTuple):
+    """A transaction that has run: the results of its requests, and the store's version before and after."""
+
+    results: Sequence[Any]
+    before: bytes | None = None
+    after: bytes | None = None
 
 
 class Writer:
@@ -36,20 +57,26 @@ class Writer:
     A request is answered after COMMIT and not before. Until its transaction begins it can be cancelled.
 
     Attributes:
-        committed: called in the event loop after each transaction.
+        committed: called in the event loop after each transaction, before its requests are answered.
     """
 
-    def __init__(self, connection: aiosqlite.Connection, lock: FileLock) -> None:
-        """Takes the only connection that writes, and the lock that keeps other processes' writers out."""
+    def __init__(self, connection: aiosqlite.Connection, lock: FileLock, look: Look) -> None:
+        """Takes the only connection that writes, the lock that keeps other processes' writers out, and the store's version."""
         self._connection = connection
         self._lock = lock
-        self.committed: Callable[[], None] = lambda: None
+        self._look = look
+        self.committed: Callable[[Commit], None] = lambda _: None
         self._waiting: deque[_Request] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._restart_log = False
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], size: int = 0) -> T:
-        """Runs ``work`` in a transaction and gives its result once that is durable; ``size`` is in bytes, roughly.
+    async def write(self, work: Callable[[sqlite3.Connection], T], table: str, size: int = 0) -> T:
+        """Runs ``work`` in a transaction and gives its result once that is durable.
+
+        Args:
+            work: gives what it has written to ``table``: the resource, or the sequence of one that is gone.
+            table: the name of the table.
+            size: in bytes, roughly.
 
         Raises:
             Unavailable: the file is locked by others, or cannot be written.
@@ -57,7 +84,7 @@ class Writer:
             DataLoss: the file is damaged.
         """
         promise: Promise[T] = Promise()
-        self._waiting.append(_Request(work, size, promise))
+        self._waiting.append(_Request(work, table, size, promise))
         if self._pump is None:
             self._pump = asyncio.create_task(self._run())
         return await outcome(promise)
@@ -107,15 +134,20 @@ class Writer:
         """The thread itself sends for the answers: they come even if this task is cancelled meanwhile."""
         loop = asyncio.get_running_loop()
 
-        def answer(results: Sequence[Any]) -> None:
-            loop.call_soon_threadsafe(self._answer, batch, results)
+        def answer(done: _Done) -> None:
+            loop.call_soon_threadsafe(self._answer, batch, done)
 
         restart, self._restart_log = self._restart_log, False
-        await submit(self._connection, _carry_out, batch, self._lock, restart, answer)
+        await submit(self._connection, _carry_out, batch, _Turn(self._lock, self._look, restart), answer)
 
-    def _answer(self, batch: Sequence[_Request], results: Sequence[Any]) -> None:
-        settle(zip((request.promise for request in batch), results, strict=True))
-        self.committed()
+    def _answer(self, batch: Sequence[_Request], done: _Done) -> None:
+        written = [
+            (request.table, result.sequence, result) if isinstance(result, Stored) else (request.table, result, None)
+            for request, result in zip(batch, done.results, strict=True)
+            if not isinstance(result, BaseException)
+        ]
+        self.committed(Commit(done.before if follows(done.before, done.after) else None, done.after, written))
+        settle(zip((request.promise for request in batch), done.results, strict=True))
 
 
 def _acquire(_: sqlite3.Connection, lock: FileLock) -> bool:
@@ -125,21 +157,21 @@ def _acquire(_: sqlite3.Connection, lock: FileLock) -> bool:
 def _carry_out(
     connection: sqlite3.Connection,
     batch: Sequence[_Request],
-    lock: FileLock,
-    restart: bool,
-    answer: Callable[[Sequence[Any]], None],
+    turn: _Turn,
+    answer: Callable[[_Done], None],
 ) -> None:
     """Runs in the connection's thread."""
     try:
-        answer(commit_together(connection, [request.work for request in batch]) if batch else [])
-        if restart:
+        done = commit_together(connection, [request.work for request in batch], turn.look) if batch else _Done([])
+        answer(done)
+        if turn.restart:
             restart_log(connection)
     finally:
         with contextlib.suppress(OSError):
-            lock.release()
+            turn.lock.release()
 
 
-def commit_together(connection: sqlite3.Connection, works: Sequence[Work]) -> Sequence[Any]:
+def commit_together(connection: sqlite3.Connection, works: Sequence[Work], look: Look = lambda: None) -> _Done:
     """Runs each of ``works`` in a savepoint of one transaction; gives a result or an exception for each.
 
     When the transaction fails, all get its exception: nobody is told of a write, or of a conflict with a write, that
@@ -147,14 +179,15 @@ def commit_together(connection: sqlite3.Connection, works: Sequence[Work]) -> Se
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
+        before = look()  # from here on nobody else can write
         results = [_attempt(connection, work) for work in works]
         connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - whatever it is, every request of the batch has to hear of it
         with contextlib.suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        return [translated(error) for _ in works]
-    return results
+        return _Done([translated(error) for _ in works])
+    return _Done(results, before, look())
 
 
 def _attempt(connection: sqlite3.Connection, work: Work) -> Any:

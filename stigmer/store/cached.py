@@ -1,0 +1,168 @@
+"""A store that remembers what it has read: a wrapper around any other, for ``get`` and ``find``, never a stale answer.
+
+What is remembered is good as of one version of the store. A read looks at the version first: while nobody has written, it is
+answered at once. When somebody has, the cache asks the store what has changed since and lets go of that. Writes of this process
+tell themselves, so that the cache follows them without asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stigmer.kind import Kind
+from stigmer.store import Commit, Document, Owner, Page, Query, Store, Stored
+from stigmer.store.entries import Entries, Key
+
+
+class CachedStore:
+    """A ``Store`` in front of another one.
+
+    Attributes:
+        entries: what is remembered, and how often that helped.
+    """
+
+    def __init__(self, store: Store, max_bytes: int) -> None:
+        """Remembers up to ``max_bytes`` of ``store``, which is closed together with this one."""
+        self.entries = Entries(max_bytes)
+        self._store = store
+        self._version = store.version
+        self._good: object = None
+        self._numbers: dict[str, int] = {}
+        self._generation = 0
+        self._begun = self._done = 0
+        self._asking: asyncio.Task[None] | None = None
+        store.follow(self._committed)
+
+    async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
+        """The resource with this id, or None."""
+        key = (kind.key, id_)
+        version = self._version()
+        if version is not None:
+            if version != self._good:
+                await self._catch_up(kind)
+            stored = self.entries.get(key)
+            if stored is not None:
+                return stored
+        generation = self._generation
+        stored = await self._store.get(kind, id_)
+        self._keep(key, stored, generation)
+        return stored
+
+    async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
+        """The resource with this slug within this owner, or None."""
+        key = (kind.key, owner, slug)
+        version = self._version()
+        if version is not None:
+            if version != self._good:
+                await self._catch_up(kind)
+            stored = self.entries.get(key)
+            if stored is not None:
+                return stored
+        generation = self._generation
+        stored = await self._store.find(kind, owner, slug)
+        self._keep(key, stored, generation)
+        return stored
+
+    def _keep(self, key: Key, stored: Stored | None, generation: int) -> None:
+        """Remembers what was read, unless something has changed meanwhile: it might have been read before that."""
+        self.entries.misses += 1
+        if stored is not None and generation == self._generation and key[0] in self._numbers:
+            self.entries.put(key, stored)
+
+    async def _catch_up(self, kind: Kind[Any]) -> None:
+        """Waits until all that is remembered is good as of now or later; one question serves all who wait meanwhile."""
+        self._numbers.setdefault(kind.key, -1)
+        wanted = self._begun + 1  # one that is under way may have begun before a write that was acknowledged since
+        while self._done < wanted:
+            if self._asking is None:
+                self._begun += 1
+                self._asking = asyncio.create_task(self._ask())
+            await asyncio.shield(self._asking)
+
+    async def _ask(self) -> None:
+        try:
+            version = self._version()  # before the question: what is learned is at least as new
+            changed = await self._store.changes(dict(self._numbers))
+            self._generation += 1
+            for name, changes in changed.items():
+                self._numbers[name] = changes.last
+                if changes.sequences is None:
+                    self.entries.clear(name)
+                else:
+                    for sequence in changes.sequences:
+                        self.entries.drop((name, sequence))
+            self._good = version
+        finally:
+            self._done += 1
+            self._asking = None
+
+    def _committed(self, commit: Commit) -> None:
+        """Follows a write of this process, if nobody else has written since the cache was good."""
+        if not commit.written:
+            return
+        self._generation += 1
+        if commit.before is None or commit.before != self._good:
+            return
+        self._good = commit.after
+        for name, sequence, stored in commit.written:
+            if name in self._numbers:
+                self._numbers[name] += 1
+            self.entries.renew((name, sequence), stored)
+
+    # Everything else is as it is
+
+    async def get_many(self, kind: Kind[Any], ids: Sequence[str]) -> Mapping[str, Stored]:
+        """See ``Store``."""
+        return await self._store.get_many(kind, ids)
+
+    async def id_used(self, kind: Kind[Any], id_: str) -> bool:
+        """See ``Store``."""
+        return await self._store.id_used(kind, id_)
+
+    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
+        """See ``Store``."""
+        return await self._store.insert(kind, document)
+
+    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
+        """See ``Store``."""
+        return await self._store.update(kind, document, revision)
+
+    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
+        """See ``Store``."""
+        await self._store.delete(kind, id_, revision)
+
+    async def page(self, kind: Kind[Any], query: Query) -> Page:
+        """See ``Store``."""
+        return await self._store.page(kind, query)
+
+    def version(self) -> object:
+        """See ``Store``."""
+        return self._version()
+
+    async def changes(self, after: Mapping[str, int]) -> Mapping[str, Any]:
+        """See ``Store``."""
+        return await self._store.changes(after)
+
+    def follow(self, follower: Any) -> None:
+        """See ``Store``."""
+        self._store.follow(follower)
+
+    async def secret(self) -> bytes:
+        """See ``Store``."""
+        return await self._store.secret()
+
+    async def check(self) -> Sequence[str]:
+        """See ``Store``."""
+        return await self._store.check()
+
+    async def backup(self, target: Path) -> None:
+        """See ``Store``."""
+        await self._store.backup(target)
+
+    async def close(self) -> None:
+        """See ``Store``."""
+        await self._store.close()
+        self.entries.clear()
