@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from stigmer.errors import Undecodable
 
@@ -11,40 +10,50 @@ Kept: TypeAlias = dict[int, "Kept | frozenset[bytes] | None"]
 """Field number → what of the field is kept: all of it, entries of a map with these keys, or these fields of a message."""
 
 LENGTH_DELIMITED = 2
-_VARINT, _FIXED64, _GROUP, _GROUP_END, _FIXED32 = 0, 1, 3, 4, 5
+_VARINT, _GROUP, _GROUP_END = 0, 3, 4
+_FIXED = {1: 8, 5: 4}
+"""Wire types whose values have so many bytes."""
+_HIGHEST_TYPE = 7
+"""Tags up to here are of the field 0, which does not exist."""
 _MORE_FOLLOWS = 0x80
 _LONGEST_VARINT = 10
 _DEEPEST = 100
-_KEY = 1
-
-
-class Field(NamedTuple):
-    """A field as it stands in a message: all of it is in [start, end), its value in [value, end)."""
-
-    number: int
-    type: int
-    start: int
-    value: int
-    end: int
+_KEY = 1 << 3 | LENGTH_DELIMITED
 
 
 def narrowed(wire: bytes, kept: Kept) -> bytes:
     """The fields of a message that are in ``kept``, in their order.
 
+    One loop, since a function call takes as long as all else that is done for a field.
+
     Raises:
         Undecodable: the bytes are no message.
     """
     parts: list[bytes] = []
-    for field in fields(wire):
-        if field.number not in kept:
-            continue
-        within = kept[field.number]
-        if within is None or field.type != LENGTH_DELIMITED:
-            parts.append(wire[field.start : field.end])
-        elif isinstance(within, dict):
-            parts += delimited(field.number, narrowed(wire[field.value : field.end], within))
-        elif _key(wire[field.value : field.end]) in within:
-            parts.append(wire[field.start : field.end])
+    position, end = 0, len(wire)
+    while position < end:
+        start = position
+        tag = wire[position]
+        position += 1
+        if tag >= _MORE_FOLLOWS:
+            tag, position = _read(wire, start)
+        value = position
+        if tag & 7 == LENGTH_DELIMITED and position < end and wire[position] < _MORE_FOLLOWS:
+            value += 1
+            position = value + wire[position]
+        else:
+            value, position = _bounds(wire, tag, position)
+        if position > end or tag <= _HIGHEST_TYPE:
+            raise Undecodable
+        number = tag >> 3
+        if number in kept:
+            within = kept[number]
+            if within is None or tag & 7 != LENGTH_DELIMITED:
+                parts.append(wire[start:position])
+            elif isinstance(within, dict):
+                parts += delimited(number, narrowed(wire[value:position], within))
+            elif key_of(wire[value:position]) in within:
+                parts.append(wire[start:position])
     return b"".join(parts)
 
 
@@ -63,46 +72,27 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def fields(wire: bytes) -> Iterator[Field]:
-    """The fields of a message, one after the other.
-
-    Raises:
-        Undecodable: the bytes are no message.
-    """
-    position, end = 0, len(wire)
-    while position < end:
-        field = _field(wire, position, 0)
-        yield field
-        position = field.end
-
-
-def _field(wire: bytes, start: int, depth: int) -> Field:
-    tag, value = _read(wire, start)
-    number, type_ = tag >> 3, tag & 7
+def _bounds(wire: bytes, tag: int, position: int, depth: int = 0) -> tuple[int, int]:
+    """Where the value of a field begins and ends, whose tag ends at ``position``."""
+    type_ = tag & 7
     if type_ == LENGTH_DELIMITED:
-        length, value = _read(wire, value)
-        end = value + length
-    elif type_ == _VARINT:
-        _, end = _read(wire, value)
-    elif type_ == _FIXED64:
-        end = value + 8
-    elif type_ == _FIXED32:
-        end = value + 4
-    elif type_ == _GROUP and depth < _DEEPEST:
-        end = _end_of_group(wire, value, number, depth + 1)
-    else:
-        raise Undecodable
-    if end > len(wire) or not number:
-        raise Undecodable
-    return Field(number, type_, start, value, end)
+        length, value = _read(wire, position)
+        return value, value + length
+    if type_ == _VARINT:
+        return position, _read(wire, position)[1]
+    if type_ in _FIXED:
+        return position, position + _FIXED[type_]
+    if type_ == _GROUP and depth < _DEEPEST:
+        return position, _end_of_group(wire, position, tag, depth + 1)
+    raise Undecodable
 
 
-def _end_of_group(wire: bytes, position: int, number: int, depth: int) -> int:
+def _end_of_group(wire: bytes, position: int, begun: int, depth: int) -> int:
     while True:
-        tag, after = _read(wire, position)
-        if tag == number << 3 | _GROUP_END:
-            return after
-        position = _field(wire, position, depth).end
+        tag, position = _read(wire, position)
+        if tag == begun - _GROUP + _GROUP_END:
+            return position
+        position = _bounds(wire, tag, position, depth)[1]
 
 
 def _read(wire: bytes, position: int) -> tuple[int, int]:
@@ -117,10 +107,16 @@ def _read(wire: bytes, position: int) -> tuple[int, int]:
     raise Undecodable
 
 
-def _key(entry: bytes) -> bytes:
-    """The key of a map's entry; of several the last."""
-    key = b""
-    for field in fields(entry):
-        if field.number == _KEY and field.type == LENGTH_DELIMITED:
-            key = entry[field.value : field.end]
+def key_of(entry: bytes) -> bytes:
+    """The key of a map's entry; of several the last.
+
+    Raises:
+        Undecodable: the bytes are no message.
+    """
+    key, position = b"", 0
+    while position < len(entry):
+        tag, position = _read(entry, position)
+        value, position = _bounds(entry, tag, position)
+        if tag == _KEY:
+            key = entry[value:position]
     return key
