@@ -103,12 +103,12 @@ async def compare(url: str, settings: Settings) -> tuple[int, int, int]:
     async for relation, _ in client.read():
         if relation.object.startswith("session:"):
             held.setdefault(relation.object, set()).add(relation.relation)
-    there, after, more = set(), 0, True
+    there, after, more = set(), None, True
     while more:
         page = await store.page(kind, Query(after=after, limit=1000))
         states: list[Any] = [Session.from_binary(entry.wire) for entry in page.entries]
         there |= {f"session:{state.metadata.id}" for state in states}
-        after, more = page.entries[-1].sequence if page.entries else after, page.more
+        after, more = page.end, page.more
     client.close()
     await store.close()
     locked = [name for name in there if not {"owner", "organization"} <= held.get(name, set())]

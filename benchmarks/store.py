@@ -20,6 +20,7 @@ import aiosqlite
 
 from stigmer.session.kind import SESSION
 from stigmer.store import Document, Query
+from stigmer.store.selection import Position
 from stigmer.store.sqlite import checksum, open_sqlite
 from stigmer.testing.store import make_stored_session
 
@@ -47,7 +48,7 @@ async def together(folder: Path, documents: Sequence[Document]) -> dict[str, flo
         "insert": await rate(documents, lambda each: store.insert(SESSION, each), IN_FLIGHT),
         "get": await rate(documents, lambda each: store.get(SESSION, each.id), IN_FLIGHT),
         "page": await rate(
-            documents[: len(documents) // 4], lambda _: store.page(SESSION, Query(limit=50, after=99)), IN_FLIGHT
+            documents[: len(documents) // 4], lambda _: store.page(SESSION, Query(limit=50, after=Position(99))), IN_FLIGHT
         ),
     }
     await store.close()

@@ -27,6 +27,7 @@ from pathlib import Path
 from stigmer.ownership import ORGANIZATION
 from stigmer.session.kind import SESSION
 from stigmer.store import Document, Owner, Query, Store, Visible
+from stigmer.store.selection import Position
 from stigmer.store.sqlite import open_sqlite
 from stigmer.testing.store import make_stored_session
 
@@ -77,7 +78,7 @@ def lists(middle: int) -> Mapping[str, Query]:
     """What is asked for."""
     return {
         "first page": Query(limit=PAGE),
-        "middle page": Query(limit=PAGE, after=middle),
+        "middle page": Query(limit=PAGE, after=Position(middle)),
         "by agent": Query({"agent_instance_id": "ain-1"}, limit=PAGE),
         "rare tag": Query(tags=("tag-1",), limit=PAGE),
         "common tag, agent": Query({"agent_instance_id": "ain-1"}, ("common",), limit=PAGE),

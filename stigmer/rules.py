@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from stigmer._proto.ai.stigmer.commons.apiresource.enum_pb import ApiResourceOwnerScope
 from stigmer.context import RequestContext
 from stigmer.errors import Violation
+from stigmer.filtering import Bad, condition_of, order_of, words_of_query
 from stigmer.read_mask import Unknown, read_mask
 from stigmer.slug import MAX_LENGTH, is_slug, slugify
 
@@ -62,6 +63,22 @@ def known_read_mask(ctx: RequestContext) -> Iterator[Violation]:
             read_mask(ctx.operation.kind.message.desc(), tuple(mask.paths))
         except Unknown as error:
             yield Violation("read_mask", str(error))
+
+
+def known_selection(ctx: RequestContext) -> Iterator[Violation]:
+    """What selects and orders a list makes sense."""
+    request, kind = ctx.request, ctx.operation.kind
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("filter", lambda: condition_of(kind, request.filter)),
+        ("order_by", lambda: order_of(request.order_by)),
+        ("query", lambda: words_of_query(request.query)),
+    )
+    for field, check in checks:
+        if getattr(request, field):
+            try:
+                check()
+            except Bad as error:
+                yield Violation(field, str(error))
 
 
 def reference_slug(ctx: RequestContext) -> Iterator[Violation]:

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stigmer.page_token import seal, unseal
+from stigmer.store.selection import Position
 
 SECRET = b"s" * 32
 PURPOSE = ("session.list", "system", "{}")
-POSITIONS = st.integers(min_value=0, max_value=2**63 - 1)
+KEYS = st.text(st.characters(codec="utf-8")) | st.integers(-(2**63), 2**63 - 1)
+POSITIONS = st.builds(Position, st.integers(min_value=0, max_value=2**63 - 1), KEYS)
 
 
 @given(POSITIONS)
@@ -38,7 +40,7 @@ def test_a_changed_token_does_not_open(position, at, character):
 )
 def test_a_token_of_another_purpose_does_not_open(secret, purpose):
     """A token is bound to the store's secret, the operation, the caller and the filter."""
-    assert unseal(secret, purpose, seal(SECRET, PURPOSE, 7)) is None
+    assert unseal(secret, purpose, seal(SECRET, PURPOSE, Position(7))) is None
 
 
 @pytest.mark.parametrize("text", ["", "x", "é", "=", "AAAA", "A" * 20_000, "\x00", "../../etc/passwd"])

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stigmer.cli.exits import Code, CommandError
+from stigmer.cli.selection import FIELDS, Selection, selects
 from stigmer.cli.target import Target, calls_server
 
 cli = typer.Typer(
@@ -28,9 +29,7 @@ PageAsJson = Annotated[
     bool,
     typer.Option("--json", help="ProtoJSON: one SessionList object or, with --all, one Session object a line."),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every page, not only the first.")]
-PageSize = Annotated[int, typer.Option(min=0, max=1000, help="Sessions a page; 0 leaves it to the server.")]
-PageToken = Annotated[str, typer.Option(help="nextPageToken of the page before.", show_default=False)]
+Fields = Annotated[str, FIELDS.info]
 
 
 @cli.command(epilog=EXITS)
@@ -62,55 +61,63 @@ def get(
     session_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of the session; or give --slug.")] = None,
     slug: Annotated[str | None, typer.Option(help="Slug of the session, in place of its id.")] = None,
     org: Annotated[str | None, typer.Option(help="With --slug: the organization that owns it; without, you do.")] = None,
+    fields: Fields = "",
     as_json: AsJson = False,
 ) -> None:
     """Show one session."""
-    if (session_id is None) == (slug is None) or (org is not None and slug is None):
-        raise CommandError(Code.USAGE, "give either ID, or --slug and perhaps --org")
+    if (session_id is None) == (slug is None) or (org is not None and slug is None) or (fields and slug is not None):
+        raise CommandError(Code.USAGE, "give either ID and perhaps --fields, or --slug and perhaps --org")
     if slug is None:
-        _work().by_id(target, "get", session_id, as_json=as_json)
+        _work().by_id(target, "get", session_id, fields, as_json=as_json)
     else:
         _work().by_slug(target, slug, org or "", as_json=as_json)
+
+
+@cli.command("batch-get", epilog=EXITS)
+@calls_server
+def batch_get(
+    target: Target,
+    session_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of sessions, 1,000 at most.")],
+    fields: Fields = "",
+    as_json: Annotated[bool, typer.Option("--json", help="ProtoJSON: one Session object a line.")] = False,
+) -> None:
+    """Show several sessions in the order of their ids, all or none."""
+    _work().by_ids(target, session_ids, fields, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
 @calls_server
 def delete(target: Target, session_id: Id, as_json: AsJson = False) -> None:
     """Remove a session for good, and show what it was."""
-    _work().by_id(target, "delete", session_id, as_json=as_json)
+    _work().by_id(target, "delete", session_id, "", as_json=as_json)
 
 
 @cli.command("list", epilog=EXITS)
 @calls_server
+@selects
 def list_(
     *,
     target: Target,
+    selection: Selection,
     tag: Annotated[list[str] | None, typer.Option(help="Only sessions that carry this tag; again for several.")] = None,
-    every: All = False,
-    page_size: PageSize = 0,
-    page_token: PageToken = "",
     as_json: PageAsJson = False,
 ) -> None:
-    """List sessions in order of creation."""
-    work = _work()
-    work.pages(target, work.of_tags(tag or [], page_size, page_token), every=every, as_json=as_json)
+    """List sessions."""
+    _work().pages(target, selection, as_json=as_json, tags=tag or [])
 
 
 @cli.command("list-by-agent", epilog=EXITS)
 @calls_server
+@selects
 def list_by_agent(
     *,
     target: Target,
+    selection: Selection,
     agent_instance_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the agent instance.")],
-    every: All = False,
-    page_size: PageSize = 0,
-    page_token: PageToken = "",
     as_json: PageAsJson = False,
 ) -> None:
-    """List the sessions of one agent instance in order of creation."""
-    work = _work()
-    request = work.of_agent(agent_instance_id, page_size, page_token)
-    work.pages(target, request, every=every, as_json=as_json)
+    """List the sessions of one agent instance."""
+    _work().pages(target, selection, as_json=as_json, agent_id=agent_instance_id)
 
 
 def _work() -> ModuleType:

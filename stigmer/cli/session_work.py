@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from typing import Any, Literal, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
 
 import typer
+from protobuf.wkt import FieldMask
 
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import (
+    BatchGetSessionsRequest,
+    BatchGetSessionsResponse,
     ListSessionsByAgentRequest,
     ListSessionsRequest,
     SessionId,
@@ -20,12 +23,11 @@ from stigmer.cli.document import Refused, read_document
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.output import print_json
 from stigmer.cli.remote import Remote, with_server
+from stigmer.cli.selection import Selection
 from stigmer.cli.session_view import print_session, print_sessions
 from stigmer.cli.shape import message_of
 from stigmer.cli.target import Target
 from stigmer.client.paging import follow
-
-ListRequest = TypeVar("ListRequest", ListSessionsRequest, ListSessionsByAgentRequest)
 
 MOST = 1000
 """The largest page that the server gives; what ``--all`` asks for unless told otherwise."""
@@ -41,9 +43,20 @@ def change(target: Target, rpc: Literal["create", "update", "apply"], file: str,
     _one(target, rpc, session, as_json=as_json)
 
 
-def by_id(target: Target, rpc: Literal["get", "delete"], session_id: str, *, as_json: bool) -> None:
+def by_id(target: Target, rpc: Literal["get", "delete"], session_id: str, fields: str, *, as_json: bool) -> None:
     """Gets or deletes a session and prints it."""
-    _one(target, rpc, SessionId(value=session_id), as_json=as_json)
+    _one(target, rpc, SessionId(value=session_id, read_mask=_mask(fields)), as_json=as_json)
+
+
+def by_ids(target: Target, session_ids: list[str], fields: str, *, as_json: bool) -> None:
+    """Gets several sessions at once and prints them."""
+    request = BatchGetSessionsRequest(ids=session_ids, read_mask=_mask(fields))
+    found: BatchGetSessionsResponse = _run(target, lambda remote: remote.call("batchGet", request))
+    if as_json:
+        for session in found.sessions:
+            print_json(session.to_json())
+    else:
+        print_sessions(found.sessions)
 
 
 def by_slug(target: Target, slug: str, org: str, *, as_json: bool) -> None:
@@ -51,20 +64,15 @@ def by_slug(target: Target, slug: str, org: str, *, as_json: bool) -> None:
     _one(target, "getByReference", ApiResourceReference(slug=slug, org=org), as_json=as_json)
 
 
-def of_tags(tags: list[str], page_size: int, page_token: str) -> ListSessionsRequest:
-    """Selects the sessions that carry all of ``tags``."""
-    return ListSessionsRequest(tags=tags, page_size=page_size, page_token=page_token)
+def pages(
+    target: Target, selection: Selection, *, as_json: bool, tags: Sequence[str] = (), agent_id: str | None = None
+) -> None:
+    """Prints a page of the selected sessions and, if ``every``, all that follow, each as it comes.
 
-
-def of_agent(agent_instance_id: str, page_size: int, page_token: str) -> ListSessionsByAgentRequest:
-    """Selects the sessions of one agent instance."""
-    return ListSessionsByAgentRequest(agent_id=agent_instance_id, page_size=page_size, page_token=page_token)
-
-
-def pages(target: Target, request: ListSessionsRequest | ListSessionsByAgentRequest, *, every: bool, as_json: bool) -> None:
-    """Prints the page that ``request`` asks for and, if ``every``, all that follow, each as it comes."""
-    if every and not request.page_size:
-        request.page_size = MOST
+    The sessions are those of the agent instance ``agent_id``, or else those that carry all of ``tags``.
+    """
+    request = _list_request(selection, tags, agent_id)
+    every = selection.every
 
     async def show(remote: Remote) -> None:
         first = True
@@ -75,6 +83,27 @@ def pages(target: Target, request: ListSessionsRequest | ListSessionsByAgentRequ
                 return
 
     _run(target, show)
+
+
+def _list_request(
+    selection: Selection, tags: Sequence[str], agent_id: str | None
+) -> ListSessionsRequest | ListSessionsByAgentRequest:
+    common: dict[str, Any] = {
+        "filter": selection.filter,
+        "query": selection.query,
+        "order_by": selection.order_by,
+        "read_mask": _mask(selection.fields),
+        "page_size": selection.page_size or (MOST if selection.every else 0),
+        "page_token": selection.page_token,
+    }
+    if agent_id is None:
+        return ListSessionsRequest(tags=[*tags], **common)
+    return ListSessionsByAgentRequest(agent_id=agent_id, **common)
+
+
+def _mask(fields: str) -> FieldMask | None:
+    paths = [path.strip() for path in fields.split(",")]
+    return FieldMask(paths=paths) if fields else None
 
 
 def _pages(remote: Remote, request: Any) -> AsyncIterator[SessionList]:

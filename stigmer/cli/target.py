@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import typer
+
+from stigmer.cli.options import Option, expands
 
 
 class Target(NamedTuple):
@@ -30,15 +30,17 @@ class Target(NamedTuple):
     tls_key: str | None
 
 
-_OPTIONS: dict[str, tuple[Any, Any, Any]] = {
-    "server": (str, "127.0.0.1:7234", typer.Option(envvar="STIGMER_SERVER", metavar="HOST:PORT|unix:PATH", help="The server.")),
-    "token": (
+_OPTIONS: Mapping[str, Option] = {
+    "server": Option(
+        str, "127.0.0.1:7234", typer.Option(envvar="STIGMER_SERVER", metavar="HOST:PORT|unix:PATH", help="The server.")
+    ),
+    "token": Option(
         str | None,
         None,
         typer.Option(envvar="STIGMER_TOKEN", metavar="TOKEN", help="Sent as authorization: Bearer TOKEN.", show_default=False),
     ),
-    "timeout": (float, 30.0, typer.Option(min=0.001, metavar="SECONDS", help="How long each call may take.")),
-    "tls_ca": (
+    "timeout": Option(float, 30.0, typer.Option(min=0.001, metavar="SECONDS", help="How long each call may take.")),
+    "tls_ca": Option(
         str | None,
         None,
         typer.Option(
@@ -48,14 +50,14 @@ _OPTIONS: dict[str, tuple[Any, Any, Any]] = {
             show_default=False,
         ),
     ),
-    "tls_certificate": (
+    "tls_certificate": Option(
         str | None,
         None,
         typer.Option(
             envvar="STIGMER_CLIENT_CERTIFICATE", metavar="FILE", help="Your own certificate, in PEM.", show_default=False
         ),
     ),
-    "tls_key": (
+    "tls_key": Option(
         str | None,
         None,
         typer.Option(
@@ -66,24 +68,6 @@ _OPTIONS: dict[str, tuple[Any, Any, Any]] = {
         ),
     ),
 }
-"""Type, default and option of each attribute."""
 
-
-def calls_server(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with options in place of its parameter ``target``, which is made of them."""
-
-    @functools.wraps(command)
-    def calling(**given: Any) -> None:
-        target = Target(**{name: given.pop(name) for name in Target._fields})
-        command(target=target, **given)
-
-    own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "target"]
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + [_parameter(name) for name in _OPTIONS]
-    calling.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    calling.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return calling
-
-
-def _parameter(name: str) -> inspect.Parameter:
-    kind, default, option = _OPTIONS[name]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+calls_server = expands("target", Target, _OPTIONS)
+"""Gives a command these options in place of its parameter ``target``."""

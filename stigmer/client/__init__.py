@@ -28,7 +28,7 @@ from stigmer.client.errors import (
     Unreachable,
     Violation,
 )
-from stigmer.client.sessions import SessionClient
+from stigmer.client.sessions import Selection, SessionClient
 
 __all__ = [
     "Aborted",
@@ -49,6 +49,7 @@ __all__ = [
     "NotFound",
     "PermissionDenied",
     "ResourceExhausted",
+    "Selection",
     "Session",
     "SessionClient",
     "SessionError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl as _ssl
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from grpclib.client import Channel
 
@@ -25,6 +25,24 @@ from stigmer.client.connection import TIMEOUT, Connection, Metadata
 from stigmer.client.paging import follow
 
 M = TypeVar("M", bound=Any)
+
+
+class Selection(TypedDict, total=False):
+    """Which sessions a list selects, in which order, and what it answers of each.
+
+    Attributes:
+        filter: such as ``labels.team = "search" AND created_at > "2026-01-01T00:00:00Z"``; all sessions without.
+        query: words that name or subject have; one that ends in ``*`` stands for all that begin so.
+        order_by: ``created_at``, ``updated_at`` or ``name``, perhaps with ``desc`` behind it; in order of creation without.
+        read_mask: paths of the fields that are answered, such as ``["metadata.name", "spec.subject"]``; all without.
+        page_size: at most so many sessions a page, 1,000 at most; 100 without.
+    """
+
+    filter: str
+    query: str
+    order_by: str
+    read_mask: Sequence[str]
+    page_size: int
 
 
 class SessionClient:
@@ -117,35 +135,42 @@ class SessionClient:
         """The session with this slug in an organization, or among the caller's own when no organization is given."""
         return await self._queries.get_by_reference(reference)
 
-    async def list(self, *, tags: Sequence[str] = (), page_size: int = 0, page_token: str = "") -> SessionList:
-        """One page of the sessions that carry all of ``tags``, in order of creation; ``page_size`` 0 stands for 100."""
-        request = ListSessionsRequest(tags=[*tags], page_size=page_size, page_token=page_token)
+    async def list(self, *, tags: Sequence[str] = (), page_token: str = "", **selection: Unpack[Selection]) -> SessionList:
+        """One page of the sessions that carry all of ``tags`` and are selected."""
+        request = ListSessionsRequest(tags=[*tags], page_token=page_token, **_fields(selection))
         return await self._queries.list(request)
 
-    async def list_by_agent(self, agent_instance_id: str, *, page_size: int = 0, page_token: str = "") -> SessionList:
-        """One page of the sessions with this agent instance, in order of creation; ``page_size`` 0 stands for 100."""
-        request = ListSessionsByAgentRequest(agent_id=agent_instance_id, page_size=page_size, page_token=page_token)
+    async def list_by_agent(
+        self, agent_instance_id: str, *, page_token: str = "", **selection: Unpack[Selection]
+    ) -> SessionList:
+        """One page of the sessions with this agent instance that are selected."""
+        request = ListSessionsByAgentRequest(agent_id=agent_instance_id, page_token=page_token, **_fields(selection))
         return await self._queries.list_by_agent(request)
 
-    def pages(self, *, tags: Sequence[str] = (), page_size: int = 0) -> AsyncIterator[SessionList]:
+    def pages(self, *, tags: Sequence[str] = (), **selection: Unpack[Selection]) -> AsyncIterator[SessionList]:
         """All pages of ``list``."""
-        return follow(lambda token: self.list(tags=tags, page_size=page_size, page_token=token))
+        return follow(lambda token: self.list(tags=tags, page_token=token, **selection))
 
-    def pages_by_agent(self, agent_instance_id: str, *, page_size: int = 0) -> AsyncIterator[SessionList]:
+    def pages_by_agent(self, agent_instance_id: str, **selection: Unpack[Selection]) -> AsyncIterator[SessionList]:
         """All pages of ``list_by_agent``."""
-        return follow(lambda token: self.list_by_agent(agent_instance_id, page_size=page_size, page_token=token))
+        return follow(lambda token: self.list_by_agent(agent_instance_id, page_token=token, **selection))
 
-    async def sessions(self, *, tags: Sequence[str] = (), page_size: int = 0) -> AsyncIterator[Session]:
-        """All sessions that carry all of ``tags``, in order of creation; pages are fetched on the way."""
-        async for page in self.pages(tags=tags, page_size=page_size):
+    async def sessions(self, *, tags: Sequence[str] = (), **selection: Unpack[Selection]) -> AsyncIterator[Session]:
+        """All sessions that carry all of ``tags`` and are selected; pages are fetched on the way."""
+        async for page in self.pages(tags=tags, **selection):
             for session in page.entries:
                 yield session
 
-    async def sessions_by_agent(self, agent_instance_id: str, *, page_size: int = 0) -> AsyncIterator[Session]:
-        """All sessions with this agent instance, in order of creation; pages are fetched on the way."""
-        async for page in self.pages_by_agent(agent_instance_id, page_size=page_size):
+    async def sessions_by_agent(self, agent_instance_id: str, **selection: Unpack[Selection]) -> AsyncIterator[Session]:
+        """All sessions with this agent instance that are selected; pages are fetched on the way."""
+        async for page in self.pages_by_agent(agent_instance_id, **selection):
             for session in page.entries:
                 yield session
+
+
+def _fields(selection: Selection) -> dict[str, Any]:
+    """The fields of a request."""
+    return {**selection, "read_mask": _mask(selection.get("read_mask", ()))}
 
 
 def _mask(paths: Sequence[str]) -> FieldMask | None:

@@ -11,4 +11,17 @@ def _agent_instance_id(session: Session) -> str:
     return session.spec.agent_instance_id if session.spec is not None else ""
 
 
-SESSION = Kind.of(ApiResourceKind.session, Session, indexed={"agent_instance_id": _agent_instance_id})
+def _subject(session: Session) -> str:
+    return session.spec.subject if session.spec is not None else ""
+
+
+def _thread_id(session: Session) -> str:
+    return session.spec.thread_id if session.spec is not None else ""
+
+
+SESSION = Kind.of(
+    ApiResourceKind.session,
+    Session,
+    indexed={"agent_instance_id": _agent_instance_id, "subject": _subject, "thread_id": _thread_id},
+    searched=("name", "subject"),
+)

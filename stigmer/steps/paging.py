@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from stigmer import page_token
 from stigmer.context import RequestContext
 from stigmer.errors import InvalidArgument
+from stigmer.filtering import condition_of, order_of, words_of_query
 from stigmer.steps.slots import VISIBLE
 from stigmer.store import Page, Query
+from stigmer.store.selection import Position
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -23,15 +25,19 @@ async def load_page(ctx: RequestContext, equal: Mapping[str, str], tags: tuple[s
     Raises:
         InvalidArgument: the token is damaged, or another list's or caller's.
     """
+    kind, request = ctx.operation.kind, ctx.request
     query = Query(
         equal=equal,
         tags=tags,
         visible=ctx.get(VISIBLE),
+        condition=condition_of(kind, request.filter) if request.filter else None,
+        words=words_of_query(request.query),
+        order=order_of(request.order_by),
         after=await _position(ctx),
         limit=page_size(ctx),
         max_bytes=ctx.max_message_bytes - FRAME_BYTES,
     )
-    return await ctx.store.page(ctx.operation.kind, query)
+    return await ctx.store.page(kind, query)
 
 
 def page_size(ctx: RequestContext) -> int:
@@ -41,15 +47,15 @@ def page_size(ctx: RequestContext) -> int:
 
 async def next_page_token(ctx: RequestContext, page: Page) -> str:
     """The token of the page after ``page``; empty when it is the last one."""
-    if not page.more:
+    if not page.more or page.end is None:
         return ""
-    return page_token.seal(await ctx.store.secret(), _purpose(ctx), page.entries[-1].sequence)
+    return page_token.seal(await ctx.store.secret(), _purpose(ctx), page.end)
 
 
-async def _position(ctx: RequestContext) -> int:
+async def _position(ctx: RequestContext) -> Position | None:
     token = ctx.request.page_token
     if not token:
-        return 0
+        return None
     position = page_token.unseal(await ctx.store.secret(), _purpose(ctx), token)
     if position is None:
         raise InvalidArgument("page_token", "value is not a token of this list")

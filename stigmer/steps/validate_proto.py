@@ -11,8 +11,8 @@ from protovalidate import Validator
 
 from stigmer.context import RequestContext
 from stigmer.errors import InvalidArgument, Violation
+from stigmer.quick_check import Check, quick_check
 from stigmer.rules import Rule
-from stigmer.steps.quick_check import Check, quick_check
 
 # Building a validator compiles its rules; one serves all calls.
 _VALIDATOR = Validator()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from stigmer.kind import Kind
+from stigmer.store.selection import BY_CREATION, Condition, Order, Position, Word
 
 SECRET_BYTES = 32
 """Length of ``Store.secret()``."""
@@ -42,7 +43,8 @@ class Document:
         org: ``metadata.org``; may be empty.
         tags: without repetitions.
         labels: indexed as pairs.
-        indexed: one text for each column in ``Kind.indexed``.
+        indexed: a value for each column in ``Kind.indexed``, and for the common ones ``name``, ``created_at`` and
+            ``updated_at``; times in microseconds since 1970, 0 where there is none.
         json: canonical JSON, maps sorted by key.
         wire: the same message as protobuf bytes; the authority, since JSON has no room for unknown fields.
     """
@@ -53,7 +55,7 @@ class Document:
     org: str
     tags: Sequence[str]
     labels: Mapping[str, str]
-    indexed: Mapping[str, str]
+    indexed: Mapping[str, str | int]
     json: str
     wire: bytes
 
@@ -87,13 +89,16 @@ class Visible:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Query:
-    """What to list, in order of creation.
+    """What to list.
 
     Attributes:
         equal: column in ``Kind.indexed`` → the text it must have.
         tags: all of these must be carried.
         visible: only these; None stands for all.
-        after: only what was created after this sequence; 0 from the start.
+        condition: only what meets it.
+        words: only what has all of these in the texts that ``Kind.searched`` names.
+        order: of the entries.
+        after: only what comes after this position in that order; None from the start.
         limit: at most this many entries, at least 1.
         max_bytes: the page ends before its wire bytes, each entry counted with 10 bytes more, exceed this; but it holds
             one entry at least if there is one.
@@ -102,7 +107,10 @@ class Query:
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tags: tuple[str, ...] = ()
     visible: Visible | None = None
-    after: int = 0
+    condition: Condition | None = None
+    words: tuple[Word, ...] = ()
+    order: Order = BY_CREATION
+    after: Position | None = None
     limit: int = 100
     max_bytes: int = 10 * 1024 * 1024
 
@@ -123,14 +131,16 @@ class Page(NamedTuple):
     """One page of a query.
 
     Attributes:
-        entries: in order of creation.
+        entries: in the order that was asked for.
         more: whether anything follows the last entry.
         total: how many the whole query selects, whatever ``after`` and ``limit``; of the same moment as the entries.
+        end: the position of the last entry; None on an empty page.
     """
 
     entries: Sequence[Stored]
     more: bool
     total: int
+    end: Position | None = None
 
 
 class Changes(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from protobuf import Message
@@ -46,10 +47,44 @@ def make_document(kind: Kind[M], message: M, owner: Owner, *, max_wire_bytes: in
         org=metadata.org if metadata else "",
         tags=tuple(dict.fromkeys(metadata.tags)) if metadata else (),
         labels=dict(metadata.labels) if metadata else {},
-        indexed={column: text(message) for column, text in kind.indexed.items()},
+        indexed=values_of(kind, message),
         json=json,
         wire=wire,
     )
+
+
+def values_of(kind: Kind[M], message: M) -> dict[str, str | int]:
+    """What is indexed of ``message``: the common columns, and those of the kind."""
+    values: dict[str, str | int] = {column: value(message) for column, value in COMMON_COLUMNS.items()}
+    for column, text in kind.indexed.items():
+        values[column] = text(message)
+    return values
+
+
+def _name(message: Any) -> str:
+    return message.metadata.name if message.metadata else ""
+
+
+def _created_at(message: Any) -> int:
+    audit = message.status.audit if message.status else None
+    return _microseconds(audit.spec_audit.created_at) if audit and audit.spec_audit else 0
+
+
+def _updated_at(message: Any) -> int:
+    audit = message.status.audit if message.status else None
+    return _microseconds(audit.spec_audit.updated_at) if audit and audit.spec_audit else 0
+
+
+def _microseconds(time: Any) -> int:
+    return time.seconds * 1_000_000 + time.nanos // 1000 if time else 0
+
+
+COMMON_COLUMNS: Mapping[str, Callable[[Any], str | int]] = {
+    "name": _name,
+    "created_at": _created_at,
+    "updated_at": _updated_at,
+}
+"""What is indexed of resources of every kind."""
 
 
 def agrees(kind: Kind[Any], json: str, wire: bytes) -> bool:

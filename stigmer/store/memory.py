@@ -14,6 +14,8 @@ from stigmer.errors import ConfigurationError, IdTaken, SlugTaken, Stale, Unavai
 from stigmer.kind import Kind
 from stigmer.store import SECRET_BYTES, Changes, Commit, Document, Owner, Page, Query, Stored, fitting
 from stigmer.store.document import agrees
+from stigmer.store.evaluate import has_words, meets, position_of
+from stigmer.store.selection import Position
 
 _LOGGED = 1000
 
@@ -131,9 +133,12 @@ class MemoryStore:
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
-        rows = [row.stored for row in self._table(kind).rows.values() if _selected(row.document, query)]
-        entries, more = fitting((stored for stored in rows if stored.sequence > query.after), query)
-        return Page(entries, more, len(rows))
+        rows = [row for row in self._table(kind).rows.values() if _selected(kind, row.document, query)]
+        placed = [(position_of(row.document, row.stored.sequence, query.order), row.stored) for row in rows]
+        placed.sort(key=lambda each: _rank(each[0]), reverse=query.order.descending)
+        following = [(position, stored) for position, stored in placed if _comes_after(position, query)]
+        entries, more = fitting((stored for _, stored in following), query)
+        return Page(entries, more, len(rows), following[len(entries) - 1][0] if entries else None)
 
     def version(self) -> int | None:
         """Changes with each write."""
@@ -181,9 +186,22 @@ class MemoryStore:
             raise Unavailable("the store is closed", reason="STORE_CLOSED")
 
 
-def _selected(document: Document, query: Query) -> bool:
+def _rank(position: Position) -> tuple[Any, int]:
+    return position.key, position.sequence
+
+
+def _comes_after(position: Position, query: Query) -> bool:
+    if query.after is None:
+        return True
+    here, there = _rank(position), _rank(query.after)
+    return here < there if query.order.descending else here > there
+
+
+def _selected(kind: Kind[Any], document: Document, query: Query) -> bool:
     return (
         (query.visible is None or document.owner in query.visible.owners or document.id in query.visible.ids)
         and set(query.tags) <= set(document.tags)
         and all(document.indexed[column] == text for column, text in query.equal.items())
+        and meets(document, query.condition)
+        and has_words(document, kind.searched, query.words)
     )

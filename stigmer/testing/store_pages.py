@@ -6,6 +6,7 @@ import asyncio
 
 from stigmer.session.kind import SESSION
 from stigmer.store import ENTRY_OVERHEAD, Query, Store
+from stigmer.store.selection import Position
 from stigmer.testing.stored import make_stored_session, read_all
 
 
@@ -30,7 +31,7 @@ class PageConformance:
         for number in range(5):
             await store.insert(SESSION, make_stored_session(f"ses-{number}", agent=f"ain-{number % 2}", tags=["t"]))
         first = await store.page(SESSION, Query(limit=2))
-        last = await store.page(SESSION, Query(limit=2, after=first.entries[-1].sequence + 100))
+        last = await store.page(SESSION, Query(limit=2, after=Position(first.entries[-1].sequence + 100)))
         assert (first.total, last.total, len(last.entries), last.more) == (5, 5, 0, False)
         assert (await store.page(SESSION, Query(equal={"agent_instance_id": "ain-1"}, limit=1))).total == 2  # noqa: PLR2004 - ses-1 and ses-3
         assert (await store.page(SESSION, Query(tags=("t",), limit=1))).total == 5  # noqa: PLR2004 - all of them

@@ -11,6 +11,7 @@ import pytest
 from stigmer.ownership import IDENTITY_ACCOUNT, ORGANIZATION
 from stigmer.session.kind import SESSION
 from stigmer.store import Document, Owner, Query, Store, Visible
+from stigmer.store.selection import Position
 from stigmer.testing.stored import ACME, OTHERS, make_stored_session, read_all
 
 MINE = Owner(IDENTITY_ACCOUNT, "acme")
@@ -39,7 +40,7 @@ async def check_pages(store: Store, query: Query, expected: Iterable[Document]) 
         assert await read_all(store, sized) == wires
         page = await store.page(SESSION, sized)
         assert (page.total, page.more) == (len(wires), len(wires) > limit)
-        beyond = await store.page(SESSION, dataclasses.replace(sized, after=10**9))
+        beyond = await store.page(SESSION, dataclasses.replace(sized, after=Position(10**9)))
         assert (beyond.entries, beyond.total, beyond.more) == ([], len(wires), False)
 
 
@@ -98,7 +99,7 @@ class VisibleConformance:
                 await check_pages(store, Query(tags=tags, visible=seen), tagged)
                 for agent in ("ain-0", "ain-1", "ain-2"):
                     equal = {"agent_instance_id": agent}
-                    both = [each for each in tagged if each.indexed == equal]
+                    both = [each for each in tagged if each.indexed["agent_instance_id"] == agent]
                     await check_pages(store, Query(equal, tags, seen), both)
 
     async def test_what_is_visible_follows_the_writes(self, store: Store) -> None:
@@ -145,7 +146,7 @@ class VisibleConformance:
         for seen in (Visible(ids=ids), Visible(owners=owners), Visible(owners, ids)):
             expected = [each for each in documents if each.id in seen.ids or each.owner in seen.owners]
             assert 0 < len(expected) < len(documents)
-            page = await store.page(SESSION, Query(visible=seen, limit=7, after=20))
+            page = await store.page(SESSION, Query(visible=seen, limit=7, after=Position(20)))
             assert page.total == len(expected)
             assert await read_all(store, Query(visible=seen, limit=7)) == [each.wire for each in expected]
 
@@ -197,7 +198,9 @@ class VisibleConformance:
         while not writing.done():
             for page in await asyncio.gather(*(store.page(SESSION, query) for query in queries * 2)):
                 assert page.total == len(page.entries)
-            after = [dataclasses.replace(query, after=page.entries[0].sequence) for query in queries[:1] if page.entries]
+            after = [
+                dataclasses.replace(query, after=Position(page.entries[0].sequence)) for query in queries[:1] if page.entries
+            ]
             for query in after:
                 rest = await store.page(SESSION, query)
                 assert rest.total >= len(rest.entries)

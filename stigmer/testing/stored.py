@@ -6,10 +6,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from protobuf.wkt import Timestamp
+
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
 from stigmer._proto.ai.stigmer.commons.apiresource.apiresourcekind.kind_pb import ApiResourceKind
 from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadata
+from stigmer._proto.ai.stigmer.commons.apiresource.status_pb import (
+    ApiResourceAudit,
+    ApiResourceAuditInfo,
+    ApiResourceAuditStatus,
+)
 from stigmer.kind import Kind
 from stigmer.ownership import ORGANIZATION
 from stigmer.session.kind import SESSION
@@ -34,18 +41,35 @@ def make_stored_session(
     labels: Mapping[str, str] | None = None,
     subject: str = "",
     kind: Kind[Any] = SESSION,
+    name: str = "",
+    thread: str = "",
+    created: int = 0,
+    updated: int = 0,
 ) -> Document:
-    """A session as it is written; the slug is made from the id when it is left out."""
+    """A session as it is written; the slug is made from the id when it is left out, times are microseconds since 1970."""
     metadata = ApiResourceMetadata(
         id=id_,
+        name=name,
         slug=slug or f"slug-of-{id_.lower()}",
         org=owner.id,
         owner_scope=ORGANIZATION,
         tags=list(tags),
         labels=dict(labels or {}),
     )
-    spec = SessionSpec(agent_instance_id=agent, subject=subject)
-    return make_document(kind, Session(metadata=metadata, spec=spec), owner)
+    spec = SessionSpec(agent_instance_id=agent, subject=subject, thread_id=thread)
+    return make_document(kind, Session(metadata=metadata, spec=spec, status=_status(created, updated)), owner)
+
+
+def _status(created: int, updated: int) -> ApiResourceAuditStatus | None:
+    if not (created or updated):
+        return None
+    info = ApiResourceAuditInfo(created_at=_timestamp(created), updated_at=_timestamp(updated))
+    return ApiResourceAuditStatus(audit=ApiResourceAudit(spec_audit=info))
+
+
+def _timestamp(microseconds: int) -> Timestamp | None:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1000) if microseconds else None
 
 
 async def read_all(store: Store, query: Query, kind: Kind[Any] = SESSION) -> list[bytes]:
@@ -56,4 +80,4 @@ async def read_all(store: Store, query: Query, kind: Kind[Any] = SESSION) -> lis
         found += [entry.wire for entry in page.entries]
         if not page.more:
             return found
-        query = dataclasses.replace(query, after=page.entries[-1].sequence)
+        query = dataclasses.replace(query, after=page.end)

@@ -13,7 +13,7 @@ KNOWN_BY = {
     "grpclib": ("stigmer.transport", "stigmer.rpc", "stigmer.app", "stigmer.testing", "stigmer.client"),
     "h2": ("stigmer.transport", "stigmer.client"),
     "ngh2": ("stigmer.transport", "stigmer.client.line"),
-    "protovalidate": ("stigmer.steps.quick_check", "stigmer.steps.validate_proto"),
+    "protovalidate": ("stigmer.quick_check", "stigmer.steps.validate_proto"),
     "opentelemetry": ("stigmer.observe",),
     "prometheus_client": ("stigmer.observe",),
     "typer": ("stigmer.cli", "stigmer.hookspecs"),

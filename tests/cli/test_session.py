@@ -109,6 +109,34 @@ def test_list_tables_pages_and_tags(session, stored):
     assert len(session("list", "--tag", "even", "--tag", "odd").stdout.splitlines()) == 1
 
 
+def test_lists_select_and_order(session, stored):
+    """A filter, words, an order and fields, for both lists; a mistake is told."""
+    for name, agent in (("b", "ain-1"), ("a", "ain-1"), ("c", "ain-2")):
+        stored(name, agentInstanceId=agent, subject=f"about {name}")
+
+    def listed(*arguments):
+        return [json.loads(line) for line in session(*arguments, "--all", "--json").stdout.splitlines()]
+
+    assert listed("list", "--order-by", "name desc", "--fields", "metadata.name, spec.subject", "--filter", "name != b") == [
+        {"metadata": {"name": "c"}, "spec": {"subject": "about c"}},
+        {"metadata": {"name": "a"}, "spec": {"subject": "about a"}},
+    ]
+    assert listed("list-by-agent", "ain-1", "--query", "about b*", "--fields", "metadata.slug") == [{"metadata": {"slug": "b"}}]
+    refused = session("list", "--filter", "name")
+    assert (refused.exit_code, "column 5" in refused.stderr) == (1, True)
+    assert session("list-by-agent", "").exit_code == 1
+
+
+def test_get_parts_and_several(session, stored):
+    """Fields of one session; several sessions in the order of their ids, as a table and as lines of JSON; all or none."""
+    one, two = (stored(name)["metadata"]["id"] for name in ("one", "two"))
+    assert json.loads(session("get", one, "--fields", "metadata.name", "--json").stdout) == {"metadata": {"name": "one"}}
+    lines = session("batch-get", two, one, "--fields", "metadata.slug", "--json").stdout.splitlines()
+    assert [json.loads(line)["metadata"]["slug"] for line in lines] == ["two", "one"]
+    assert [row.split()[1] for row in session("batch-get", one, two).stdout.splitlines()] == ["NAME", "one", "two"]
+    assert session("batch-get", one, "nothing").exit_code == 1
+
+
 def test_list_json(session, stored):
     """One page is one SessionList object; with --all there is one session on each line."""
     for number in range(3):
@@ -228,13 +256,19 @@ def test_several_violations_have_a_line_each(session):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["get"], ["get", "id", "--slug", "s"], ["get", "--org", "o"], ["get", "id", "--org", "o"]],
+    [
+        ["get"],
+        ["get", "id", "--slug", "s"],
+        ["get", "--org", "o"],
+        ["get", "id", "--org", "o"],
+        ["get", "--slug", "s", "--fields", "spec"],
+    ],
     ids=" ".join,
 )
 def test_get_wants_an_id_or_a_slug(session, arguments):
     """Anything but an id, or a slug with perhaps an organization, is wrong usage."""
     result = session(*arguments)
-    assert (result.exit_code, result.stderr) == (2, "error: give either ID, or --slug and perhaps --org\n")
+    assert (result.exit_code, result.stderr) == (2, "error: give either ID and perhaps --fields, or --slug and perhaps --org\n")
 
 
 def test_a_server_that_is_there_but_busy_is_1(run, busy_server):

@@ -116,6 +116,30 @@ async def test_iterators_cross_250_sessions(client, draft):
     assert [len(page.entries) async for page in client.pages_by_agent("ain-0", page_size=100)] == [100, 25]
 
 
+async def test_lists_select_order_and_answer_parts(client, draft):
+    """Every way to list takes filter, query, order, read mask and page size, and keeps them on the way through pages."""
+    for number in range(9):
+        await client.create(draft(f"chat {number}", agent=f"ain-{number % 2}"))
+    selection = {"filter": "name != 'chat 4'", "query": "cha*", "order_by": "name desc", "read_mask": ["metadata.name"]}
+    names = [f"chat {number}" for number in (8, 7, 6, 5, 3, 2, 1, 0)]
+    found = [each async for each in client.sessions(page_size=3, **selection)]
+    assert [(each.metadata.name, each.metadata.slug, each.spec) for each in found] == [(name, "", None) for name in names]
+    assert [len(page.entries) async for page in client.pages(page_size=3, **selection)] == [3, 3, 2]
+    assert [e.metadata.name async for e in client.sessions_by_agent("ain-0", page_size=2, **selection)] == names[::2][
+        :1
+    ] + names[2:3] + names[5:6] + names[7:8]
+    assert (await client.list_by_agent("ain-0", **selection)).total_count == 4
+
+
+async def test_parts_and_several(client, draft):
+    """A read mask names what is answered; several sessions come in the order of their ids."""
+    ids = [(await client.create(draft(f"chat {number}"))).metadata.id for number in range(3)]
+    one = await client.get(ids[1], read_mask=["metadata.name"])
+    assert (one.metadata.name, one.metadata.id, one.spec) == ("chat 1", "", None)
+    several = await client.batch_get([ids[2], ids[0]], read_mask=["metadata.slug"])
+    assert [each.metadata.slug for each in several] == ["chat-2", "chat-0"]
+
+
 async def test_no_sessions_are_one_empty_page(client):
     """Iterating over nothing ends at once."""
     assert [each async for each in client.sessions()] == []

@@ -71,7 +71,22 @@ def test_what_is_indexed_is_the_messages():
     document = make_document(SESSION, message, OWNER)
     assert (document.id, document.slug, document.org, document.owner) == ("ses-1", "s", "o", OWNER)
     assert (list(document.tags), document.labels) == (["b", "a"], {"x": "y"})
-    assert document.indexed == {"agent_instance_id": "ain-1"}
+    assert document.indexed == {
+        "agent_instance_id": "ain-1",
+        "subject": "",
+        "thread_id": "",
+        "name": "",
+        "created_at": 0,
+        "updated_at": 0,
+    }
+
+
+def test_times_are_indexed_in_microseconds():
+    """What is finer is cut off, so that what is indexed compares as what was asked for."""
+    audit = ApiResourceAuditInfo(created_at=Timestamp(seconds=5, nanos=1999), updated_at=Timestamp(seconds=-1, nanos=500_000))
+    message = Session(status=ApiResourceAuditStatus(audit=ApiResourceAudit(spec_audit=audit)))
+    indexed = make_document(SESSION, message, OWNER).indexed
+    assert (indexed["created_at"], indexed["updated_at"]) == (5_000_001, -999_500)
 
 
 def test_without_metadata_everything_is_empty():

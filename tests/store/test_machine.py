@@ -15,6 +15,7 @@ from stigmer.errors import StigmerError
 from stigmer.session.kind import SESSION
 from stigmer.store import Owner, Query, Visible
 from stigmer.store.memory import MemoryStore
+from stigmer.store.selection import Position
 from stigmer.store.sqlite import open_sqlite
 from stigmer.testing.store import KINDS, make_stored_session
 
@@ -45,7 +46,7 @@ QUERIES = st.builds(
     equal=st.one_of(st.just({}), st.builds(lambda agent: {"agent_instance_id": agent}, AGENTS)),
     tags=TAGS.map(tuple),
     visible=st.one_of(st.none(), VISIBLE),
-    after=st.integers(0, 12),
+    after=st.none() | st.integers(0, 12).map(Position),
     limit=st.integers(1, 5),
     max_bytes=st.sampled_from([1, 150, 10**6]),
 )

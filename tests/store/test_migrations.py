@@ -43,10 +43,23 @@ async def test_migrations_are_one_transaction_each(path):
 
 
 EVENTS = ("insert", "update", "delete")
+LATER = {
+    "session": ("subject", "thread_id", "name", "created_at", "updated_at"),
+    "agent": ("name", "created_at", "updated_at"),
+}
+"""The columns that the first servers did not have."""
 BACK_TO_1 = [
     statement
-    for kind in ("session", "agent")
-    for statement in (*(f"DROP TRIGGER {kind}_log_{event}" for event in EVENTS), f"DROP TABLE {kind}_change")
+    for kind, columns in LATER.items()
+    for statement in (
+        *(f"DROP TRIGGER {kind}_log_{event}" for event in EVENTS),
+        *(f"DROP TABLE {kind}_{part}" for part in ("change", "size", "text")),
+        *(f"DROP INDEX {kind}_by_{column}" for column in ("slug", *columns)),
+        *(f"ALTER TABLE {kind} DROP COLUMN {column}" for column in columns),
+    )
+] + [
+    """UPDATE kinds SET columns = '["agent_instance_id"]' WHERE name = 'session'""",
+    "UPDATE kinds SET columns = '[]' WHERE name = 'agent'",
 ]
 """What makes a file of the schema's version 1 of one of the newest."""
 
@@ -67,10 +80,13 @@ async def first_version(path, opened):
 
 
 def schema_of(path):
+    """Version and objects; the order of columns does not matter, since those that were added stand last."""
     connection = sqlite3.connect(path)
     try:
         objects = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
-        return schema.version(connection), [(kind, name, " ".join((sql or "").split())) for kind, name, sql in objects]
+        return schema.version(connection), [
+            (kind, name, sorted((sql or "").replace(",", " ").split())) for kind, name, sql in objects
+        ]
     finally:
         connection.close()
 

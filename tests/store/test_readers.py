@@ -10,6 +10,7 @@ import pytest
 from stigmer.errors import DataLoss
 from stigmer.session.kind import SESSION
 from stigmer.store import Query
+from stigmer.store.selection import Position
 from stigmer.store.sqlite import READERS, pages
 from stigmer.store.sqlite.connection import submit
 from stigmer.store.sqlite.table import Table
@@ -153,7 +154,7 @@ async def test_a_filter_never_scans(sqlite, query):
         explained = []
         raw.set_trace_callback(explained.append)
         list(pages._rows(raw, selection, query))
-        counts.total(raw, selection)
+        pages._total(raw, Table(SESSION), selection, counts)
         raw.set_trace_callback(None)
         return [row[3] for sql in explained for row in raw.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
 
@@ -167,9 +168,9 @@ async def test_totals_are_counted_again_after_a_write(sqlite):
     for number in range(1, 6):
         await sqlite.insert(SESSION, make_stored_session(f"ses-{number}", agent="a", tags=["x", "y"]))
         for query in (
-            Query(limit=1, after=1),
-            Query(equal={"agent_instance_id": "a"}, limit=1, after=1),
-            Query(tags=("x", "y"), limit=1, after=1),
+            Query(limit=1, after=Position(1)),
+            Query(equal={"agent_instance_id": "a"}, limit=1, after=Position(1)),
+            Query(tags=("x", "y"), limit=1, after=Position(1)),
         ):
             for _ in range(3):
                 assert (await sqlite.page(SESSION, query)).total == number

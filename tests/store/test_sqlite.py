@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from stigmer.store.sqlite import leads
 from stigmer.testing.store import StoreConformance
+from stigmer.testing.store_selection import SelectionConformance
 
 
 class TestSqlite(StoreConformance):
@@ -21,3 +23,13 @@ class TestSqlite(StoreConformance):
             return await opened()
 
         return again
+
+
+class TestBroad(SelectionConformance):
+    """What is selected does not depend on how much it is: here all conditions are met by more than a few."""
+
+    @pytest.fixture
+    def store(self, sqlite, monkeypatch):
+        monkeypatch.setattr(leads, "FEW", 2)
+        monkeypatch.setattr(leads, "_FIRST_LIMIT", 1)
+        return sqlite

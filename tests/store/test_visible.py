@@ -17,6 +17,7 @@ from stigmer.errors import DataLoss
 from stigmer.session.kind import SESSION
 from stigmer.store import Owner, Query, Visible
 from stigmer.store.memory import MemoryStore
+from stigmer.store.selection import Position
 from stigmer.store.sqlite import open_sqlite, pages, views
 from stigmer.store.sqlite.connection import OPTIONS, prepare, submit, uri
 from stigmer.store.sqlite.table import Table
@@ -88,7 +89,7 @@ def reader(request, tmp_path_factory):
     ),
     tags=st.lists(st.sampled_from(["all", "t1", "t2", "none"]), max_size=2).map(tuple),
     equal=st.sampled_from([{}, {}, {"agent_instance_id": "ain-1"}, {"agent_instance_id": "none"}]),
-    after=st.integers(-1, 1100),
+    after=st.none() | st.integers(-1, 1100).map(Position),
     limit=st.integers(1, 60),
     max_bytes=st.sampled_from([1, 1000, 10**7]),
 )
@@ -109,7 +110,7 @@ async def test_what_is_not_visible_is_not_read(sqlite, connected, equal, tags, a
     """Looking up what is visible, its pages and its totals search, and go through none of the store's tables."""
     await insert_all(sqlite, some_sessions(40))
     connection, counts = connected(), pages.Counts()
-    query = Query(equal, tags, SMALL, after, limit=2)
+    query = Query(equal, tags, SMALL, after=Position(after), limit=2)
     statements = [*traced(connection, lambda: pages.page(connection, TABLE, query, counts))]
     await sqlite.insert(SESSION, make_stored_session("ses-new", owner=Owner(3, "acme")))
     await sqlite.delete(SESSION, "ses-2", 1)
@@ -143,7 +144,7 @@ async def test_no_page_is_far(sqlite, connected):
     def steps(after):
         taken = itertools.count()
         connection.set_progress_handler(lambda: next(taken) < 0, 1)
-        page = pages.page(connection, TABLE, Query(visible=seen, after=after, limit=5), counts)
+        page = pages.page(connection, TABLE, Query(visible=seen, after=Position(after), limit=5), counts)
         connection.set_progress_handler(None, 0)
         assert (page.total, page.entries[0].sequence) == (600, after + 1)
         return next(taken)
@@ -163,7 +164,7 @@ async def test_what_was_looked_up_is_kept(sqlite, connected):
 
     assert len(lookups()) == 2
     assert lookups() == []
-    query = dataclasses.replace(query, after=5, visible=dataclasses.replace(query.visible))
+    query = dataclasses.replace(query, after=Position(5), visible=dataclasses.replace(query.visible))
     assert lookups() == []
     await sqlite.insert(SESSION, make_stored_session("ses-other", owner=OTHERS))
     assert lookups() == []

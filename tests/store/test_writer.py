@@ -33,7 +33,7 @@ async def held(sqlite):
         assert go.wait(10)
         return "done"
 
-    go.task = asyncio.create_task(sqlite._writer.write(hold))
+    go.task = asyncio.create_task(sqlite._writer.write(hold, "session"))
     await started.wait()
     yield go
     go.set()
@@ -72,7 +72,7 @@ async def test_a_failure_stays_alone(sqlite):
     outcomes = await asyncio.gather(
         sqlite.insert(SESSION, make_stored_session("ses-1", slug="a")),
         sqlite.insert(SESSION, make_stored_session("ses-2", slug="a")),
-        sqlite._writer.write(bug),
+        sqlite._writer.write(bug, "session"),
         sqlite.insert(SESSION, make_stored_session("ses-3", slug="c")),
         return_exceptions=True,
     )
@@ -91,7 +91,7 @@ async def test_a_commit_that_fails_fails_everybody(sqlite):
     outcomes = await asyncio.gather(
         sqlite.insert(SESSION, make_stored_session("ses-1", slug="a")),
         sqlite.insert(SESSION, make_stored_session("ses-2", slug="a")),
-        sqlite._writer.write(lambda raw: raw.execute("INSERT INTO child VALUES (99)")),
+        sqlite._writer.write(lambda raw: raw.execute("INSERT INTO child VALUES (99)"), "session"),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [sqlite3.IntegrityError] * 3
@@ -122,7 +122,7 @@ async def test_a_write_that_has_begun_is_finished(sqlite):
         return "result"
 
     async def call():
-        results.append(await sqlite._writer.write(work))
+        results.append(await sqlite._writer.write(work, "session"))
         results.append(asyncio.current_task().cancelling())
         await asyncio.sleep(0)
         results.append("never")
@@ -153,7 +153,7 @@ async def test_a_conflict_is_told_to_a_cancelled_caller(sqlite, held):
 
     async def call():
         try:
-            await sqlite._writer.write(work)
+            await sqlite._writer.write(work, "session")
         except SlugTaken:
             seen.append("told")
             await asyncio.sleep(0)

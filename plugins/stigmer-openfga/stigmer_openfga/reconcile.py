@@ -98,13 +98,12 @@ class Reconciliation:
         return found
 
     async def _stored(self, kind: Kind[Any]) -> AsyncIterator[Stored]:
-        after, more = 0, True
+        after, more = None, True
         while more:
             page = await self._store.page(kind, Query(after=after, limit=_PAGE))
             for stored in page.entries:
-                after = stored.sequence
                 yield stored
-            more = page.more
+            after, more = page.end, page.more
 
     async def _restore(self, kind: Kind[Any], state: Any, relations: frozenset[str]) -> None:
         """Gives a resource what it must have and has none of. An owner that somebody chose is left."""

@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from stigmer.store import Page, Query, Stored, Visible, fitting
+from stigmer.store import Page, Query, Stored, fitting
+from stigmer.store.selection import BY_CREATION, Position
 from stigmer.store.sqlite.checksum import of_wire
 from stigmer.store.sqlite.connection import moment
+from stigmer.store.sqlite.counts import Counts, size
 from stigmer.store.sqlite.faults import damaged
+from stigmer.store.sqlite.filtered import filtered_page
 from stigmer.store.sqlite.table import Table
-from stigmer.store.sqlite.views import View, Views, sees
+from stigmer.store.sqlite.views import View, sees
 
 _JOINED = 16
 """So many posting lists are joined to the leader; of more, tags are counted: a join takes 64 tables."""
@@ -58,77 +61,37 @@ def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Cou
 
 def _page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
     counts.refresh(connection)
+    if query.condition is not None or query.words or query.order != BY_CREATION:
+        return filtered_page(connection, table, query, counts)
     selection = _select(connection, table, query, counts)
     if selection is None or counts.known_empty(selection):
         return Page([], more=False, total=0)
     entries, more = fitting(_rows(connection, selection, query), query)
-    if query.after <= 0 and not more:
-        counts.note(selection, len(entries))
-        return Page(entries, more, len(entries))
-    return Page(entries, more, counts.total(connection, selection))
+    end = Position(entries[-1].sequence) if entries else None
+    if _after(query) <= 0 and not more:
+        counts.note(selection, selection.parameters, len(entries))
+        return Page(entries, more, len(entries), end)
+    return Page(entries, more, _total(connection, table, selection, counts), end)
 
 
-class Counts:
-    """Remembers what one connection has counted, until anybody writes.
+def _after(query: Query) -> int:
+    return query.after.sequence if query.after is not None else 0
 
-    Attributes:
-        views: of the same connection. They last longer.
-    """
 
-    _MOST = 256
-    _MOST_FILTERS = 16
-    _MOST_TEXT = 2048
+def _total(connection: sqlite3.Connection, table: Table, selection: _Selection, counts: Counts) -> int:
+    """How many entries ``selection`` has."""
+    if not selection.postings:
+        return size(connection, table)
+    if len(selection.postings) == 1:
+        (posting,) = selection.postings
+        if isinstance(posting, View):
+            return posting.size
 
-    def __init__(self) -> None:
-        self.views = Views()
-        self._version: object = None
-        self._totals: dict[_Selection, int] = {}
-        self._leaders: dict[tuple[str, frozenset[_Posting]], _Posting | None] = {}
+    def count() -> int:
+        sql = f"SELECT COUNT(*) FROM {selection.entries} WHERE {selection.where}"  # noqa: S608 - made of validated names
+        return int(connection.execute(sql, selection.parameters).fetchall()[0][0])
 
-    def refresh(self, connection: sqlite3.Connection) -> None:
-        """Forgets what is no longer true. To be called at the beginning of a transaction."""
-        version = connection.execute("PRAGMA data_version").fetchall()
-        if version != self._version or len(self._totals) >= self._MOST or len(self._leaders) >= self._MOST:
-            self._version, self._totals, self._leaders = version, {}, {}
-
-    def known_empty(self, selection: _Selection) -> bool:
-        """Whether it is known that ``selection`` has no entries."""
-        return self._totals.get(selection) == 0
-
-    def note(self, selection: _Selection, total: int) -> None:
-        """Remembers how many entries ``selection`` has."""
-        if self._worth_keeping(selection.parameters):
-            self._totals[selection] = total
-
-    def total(self, connection: sqlite3.Connection, selection: _Selection) -> int:
-        """How many entries ``selection`` has."""
-        if len(selection.postings) == 1:
-            (posting,) = selection.postings
-            if isinstance(posting, View):
-                return posting.size
-        total = self._totals.get(selection)
-        if total is None:
-            sql = f"SELECT COUNT(*) FROM {selection.entries} WHERE {selection.where}"  # noqa: S608 - made of validated names
-            total = int(connection.execute(sql, selection.parameters).fetchall()[0][0])
-            self.note(selection, total)
-        return total
-
-    def leader(self, connection: sqlite3.Connection, table: Table, postings: Sequence[_Posting]) -> _Posting | None:
-        """The one that lets the fewest through; None when one lets none through."""
-        if not self._worth_keeping([posting.text for posting in postings if isinstance(posting, _Filter)]):
-            return _rarest(connection, table, postings)
-        key = (table.name, frozenset(postings))
-        if key not in self._leaders:
-            self._leaders[key] = _rarest(connection, table, postings)
-        return self._leaders[key]
-
-    def _worth_keeping(self, values: Sequence[object]) -> bool:
-        """Whether what clients sent is short enough to be remembered; else it could fill the memory."""
-        return len(values) <= self._MOST_FILTERS and sum(len(str(value)) for value in values) <= self._MOST_TEXT
-
-    def view(self, connection: sqlite3.Connection, table: Table, visible: Visible) -> View:
-        """What is visible, at the moment of the last ``refresh``."""
-        return self.views.get(connection, table, visible, self._version)
+    return counts.total(selection, selection.parameters, count)
 
 
 def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -> Iterator[Stored]:
@@ -137,7 +100,7 @@ def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -
         f"SELECT r.sequence, r.revision, r.wire, r.wire_checksum, r.id, r.scope, r.owner FROM {selection.rows} "  # noqa: S608 - made of validated names
         f"WHERE {selection.where} AND {sequence} > ? ORDER BY {sequence} LIMIT ?"
     )
-    bounds = (max(query.after, 0), query.limit + 1)
+    bounds = (max(_after(query), 0), query.limit + 1)
     with contextlib.closing(connection.execute(sql, (*selection.parameters, *bounds))) as cursor:
         try:
             for number, revision, wire, expected, id_, scope, owner in cursor:
@@ -163,7 +126,9 @@ def _select(connection: sqlite3.Connection, table: Table, query: Query, counts: 
     if not postings:
         name = f'"{table.name}" AS r'
         return _Selection(frozenset(), name, name, "r.sequence", "TRUE", ())
-    leader = postings[0] if len(postings) == 1 else counts.leader(connection, table, postings)
+    texts = [posting.text for posting in postings if isinstance(posting, _Filter)]
+    key = table.name, frozenset(postings)
+    leader = postings[0] if len(postings) == 1 else counts.leader(key, texts, lambda: _rarest(connection, table, postings))
     return None if leader is None else _led_by(connection, table, leader, [each for each in postings if each != leader])
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import aiosqlite
 
 from stigmer.store.sqlite.connection import submit
+from stigmer.store.sqlite.counts import Counts
 from stigmer.store.sqlite.faults import translated
-from stigmer.store.sqlite.pages import Counts
 from stigmer.store.sqlite.promise import Promise, settle
 
 T = TypeVar("T")

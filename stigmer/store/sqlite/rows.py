@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stigmer.errors import IdTaken, SlugTaken, Stale
 from stigmer.store import Document, Owner, Stored
@@ -11,6 +12,7 @@ from stigmer.store.sqlite import checksum
 from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
+from stigmer.store.words import words_of
 
 
 def insert(connection: sqlite3.Connection, table: Table, document: Document) -> Stored:
@@ -21,7 +23,8 @@ def insert(connection: sqlite3.Connection, table: Table, document: Document) -> 
         SlugTaken: another resource of the owner has the slug.
     """
     id_, owner, slug = document.id, document.owner, document.slug
-    row = (id_, int(owner.scope), owner.id, slug, document.org, 1, *_content(table, document, owner, slug, 1), id_)
+    values = [document.indexed[column] for column in table.columns]
+    row = (id_, int(owner.scope), owner.id, slug, document.org, *values, 1, *_content(document, owner, slug, 1), id_)
     try:
         cursor = connection.execute(table.write.insert, row)
     except sqlite3.IntegrityError:
@@ -35,6 +38,7 @@ def insert(connection: sqlite3.Connection, table: Table, document: Document) -> 
         raise damaged()
     _add_tags(connection, table, document, sequence)
     _add_labels(connection, table, document, sequence)
+    connection.execute(table.write.add_words, (sequence, words_in(table, document.indexed)))
     return Stored(sequence, 1, document.wire)
 
 
@@ -45,17 +49,24 @@ def update(connection: sqlite3.Connection, table: Table, document: Document, rev
         Stale: its revision is not ``revision``, or it is gone.
     """
     write = table.write
-    sequence, scope, owner, slug = _locate(connection, table, document.id, revision)
-    new = revision + 1
-    content = _content(table, document, Owner(scope, owner), slug, new)
-    connection.execute(write.update, (document.org, new, *content, sequence))
+    sequence, scope, owner, slug, *old = _locate(connection, table, document.id, revision)
+    names = ("org", *table.columns)
+    new = (document.org, *(document.indexed[column] for column in table.columns))
+    changed = [index for index, value in enumerate(new) if value != old[index]]
+    statement = table.update(tuple(names[index] for index in changed))
+    content = _content(document, Owner(scope, owner), slug, revision + 1)
+    connection.execute(statement, (*(new[index] for index in changed), revision + 1, *content, sequence))
     if {tag for (tag,) in connection.execute(write.tags, (sequence,))} != set(document.tags):
         connection.execute(write.drop_tags, (sequence,))
         _add_tags(connection, table, document, sequence)
     if dict(connection.execute(write.labels, (sequence,)).fetchall()) != dict(document.labels):
         connection.execute(write.drop_labels, (sequence,))
         _add_labels(connection, table, document, sequence)
-    return Stored(sequence, new, document.wire)
+    before, after = _words(table, old[1:]), _words(table, new[1:])
+    if before != after:
+        connection.execute(write.drop_words, (sequence, before))
+        connection.execute(write.add_words, (sequence, after))
+    return Stored(sequence, revision + 1, document.wire)
 
 
 def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> int:
@@ -65,11 +76,12 @@ def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int
         Stale: its revision is not ``revision``, or it is gone.
     """
     write = table.write
-    sequence, *_ = _locate(connection, table, id_, revision)
+    sequence, _, _, _, _, *values = _locate(connection, table, id_, revision)
+    connection.execute(write.drop_words, (sequence, _words(table, values)))
     for statement in (write.delete, write.drop_tags, write.drop_labels):
         connection.execute(statement, (sequence,))
     connection.execute(write.remember, (id_,))
-    return sequence
+    return int(sequence)
 
 
 def get(connection: sqlite3.Connection, table: Table, id_: str) -> Stored | None:
@@ -116,21 +128,30 @@ def _one(
     return Stored(sequence, revision, wire)
 
 
-def _locate(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> tuple[int, int, str, str]:
+def words_in(table: Table, values: Mapping[str, str | int]) -> str:
+    """The words that a text search finds a resource by, as they are indexed."""
+    return _words(table, [values[column] for column in table.columns])
+
+
+def _words(table: Table, values: Sequence[object]) -> str:
+    return " ".join([word for index in table.searched for word in words_of(str(values[index]))])
+
+
+def _locate(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> tuple[Any, ...]:
+    """Sequence, scope, owner, slug, org, and the indexed columns."""
     found = connection.execute(table.write.locate, (id_, revision)).fetchall()
     if not found:
         raise Stale
-    row: tuple[int, int, str, str] = found[0]
+    row: tuple[Any, ...] = found[0]
     return row
 
 
-def _content(table: Table, document: Document, owner: Owner, slug: str, revision: int) -> tuple[object, ...]:
+def _content(document: Document, owner: Owner, slug: str, revision: int) -> tuple[object, ...]:
     id_ = document.id
     return (
         checksum.of_wire(id_, document.wire),
         checksum.of_key(id_, owner, slug, revision),
         checksum.of_document(id_, document.json),
-        *(document.indexed[column] for column in table.columns),
         document.wire,
         document.json,
     )

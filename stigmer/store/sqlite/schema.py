@@ -13,7 +13,9 @@ from zlib import crc32
 from stigmer.errors import ConfigurationError
 from stigmer.payload import decode
 from stigmer.store import SECRET_BYTES
-from stigmer.store.sqlite.table import LOG, Table, log_triggers
+from stigmer.store.document import values_of
+from stigmer.store.sqlite.rows import words_in
+from stigmer.store.sqlite.table import LOG, SIZE, TEXT, Table, log_triggers
 
 APPLICATION_ID = int.from_bytes(b"stgm")
 """In the header of each of our files, where ``file`` and others look."""
@@ -46,7 +48,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             BEGIN INSERT INTO "{name}_gone" (sequence) VALUES (OLD.sequence); END""",
         ),
     ),
-    Migration((), ('DROP TRIGGER "{name}_tell"', 'DROP TABLE "{name}_gone"', LOG, *log_triggers("{name}"))),
+    Migration(
+        (),
+        (
+            'DROP TRIGGER "{name}_tell"',
+            'DROP TABLE "{name}_gone"',
+            LOG,
+            SIZE,
+            *log_triggers("{name}"),
+            'CREATE INDEX "{name}_by_slug" ON "{name}" (slug)',
+            TEXT,
+        ),
+    ),
 )
 """The first one makes version 1. A migration is never changed once released; a new one goes to the end."""
 
@@ -104,9 +117,7 @@ def add_kinds(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
                 for statement in table.definition():
                     connection.execute(statement)
             else:
-                for column in table.columns:
-                    if column not in known[table.name]:
-                        _add_column(connection, table, column)
+                _add_columns(connection, table, [each for each in table.columns if each not in known[table.name]])
             columns = json.dumps(table.columns)
             connection.execute("INSERT OR REPLACE INTO kinds VALUES (?, ?)", (table.name, columns))
 
@@ -115,21 +126,32 @@ def _known(connection: sqlite3.Connection) -> dict[str, list[str]]:
     return {name: json.loads(columns) for name, columns in connection.execute("SELECT name, columns FROM kinds").fetchall()}
 
 
-def _add_column(connection: sqlite3.Connection, table: Table, column: str) -> None:
-    """Adds an indexed column, or takes up one that was left alone for a while, and fills it from the wire bytes."""
+def _add_columns(connection: sqlite3.Connection, table: Table, missing: Sequence[str]) -> None:
+    """Adds indexed columns, or takes up some that were left alone for a while, and fills them from the wire bytes."""
+    if not missing:
+        return
     present = [row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")').fetchall()]
-    if column not in present:
-        connection.execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{column}" TEXT NOT NULL DEFAULT \'\'')
-    text = table.kind.indexed[column]
-    fill = f'UPDATE "{table.name}" SET "{column}" = ? WHERE sequence = ?'  # noqa: S608 - validated names
+    for column in missing:
+        if column not in present:
+            connection.execute(f'ALTER TABLE "{table.name}" ADD COLUMN {table.column_definition(column)}')
+    _fill(connection, table, missing)
+    for column in missing:
+        connection.execute(table.index_definition(column))
+
+
+def _fill(connection: sqlite3.Connection, table: Table, columns: Sequence[str]) -> None:
+    """Writes ``columns`` and the words of all resources, a few at a time, since a file may hold millions."""
+    assigned = ", ".join(f'"{column}" = ?' for column in columns)
+    fill = f'UPDATE "{table.name}" SET {assigned} WHERE sequence = ?'  # noqa: S608 - validated names
+    some = f'SELECT sequence, wire FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT 100'  # noqa: S608 - as above
+    connection.execute(f'INSERT INTO "{table.name}_text" ("{table.name}_text") VALUES (\'delete-all\')')  # noqa: S608 - as above
     after = 0
-    while rows := connection.execute(
-        f'SELECT sequence, wire FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT 100',  # noqa: S608 - as above
-        (after,),
-    ).fetchall():
-        connection.executemany(fill, [(text(decode(table.kind.message, wire)), sequence) for sequence, wire in rows])
+    while rows := connection.execute(some, (after,)).fetchall():
+        for sequence, wire in rows:
+            values = values_of(table.kind, decode(table.kind.message, wire))
+            connection.execute(fill, (*(values[column] for column in columns), sequence))
+            connection.execute(table.write.add_words, (sequence, words_in(table, values)))
         after = rows[-1][0]
-    connection.execute(table.index_definition(column))
 
 
 @contextlib.contextmanager

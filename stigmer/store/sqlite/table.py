@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from stigmer.errors import ConfigurationError
 from stigmer.kind import Kind
+from stigmer.store.document import COMMON_COLUMNS
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _OWN_COLUMNS = frozenset(
@@ -27,8 +28,12 @@ _OWN_COLUMNS = frozenset(
         "rowid",
         "oid",
         "_rowid_",
+        *COMMON_COLUMNS,
     }
 )
+_CONTENT = ("wire_checksum", "key_checksum", "document_checksum", "wire", "document")
+_TIMES = frozenset({"created_at", "updated_at"})
+_EMPTY = "''"
 _OWN_TABLES = frozenset({"meta", "kinds"})
 
 _DEFINITION = """
@@ -48,6 +53,7 @@ CREATE TABLE "{name}" (
     UNIQUE (scope, owner, slug)
 );
 CREATE INDEX "{name}_by_org" ON "{name}" (org);
+CREATE INDEX "{name}_by_slug" ON "{name}" (slug);
 CREATE TABLE "{name}_tag" (tag TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (tag, sequence)) WITHOUT ROWID;
 CREATE INDEX "{name}_tag_by_sequence" ON "{name}_tag" (sequence);
 CREATE TABLE "{name}_label" (
@@ -55,7 +61,8 @@ CREATE TABLE "{name}_label" (
 ) WITHOUT ROWID;
 CREATE INDEX "{name}_label_by_sequence" ON "{name}_label" (sequence);
 CREATE TABLE "{name}_deleted" (id TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
-{log}
+{log};
+{size}
 """
 # Large columns come last, the wire bytes before the document: a get then reads no page that only the document is on.
 
@@ -68,26 +75,32 @@ LOGGED = 10_000
 LOG = 'CREATE TABLE "{name}_change" (number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, event INTEGER NOT NULL)'
 """The change log: what views and caches follow. Its numbers have no gaps, as the newest row is never deleted."""
 
-_LOGS = {CREATED: ("INSERT", "NEW"), UPDATED: ("UPDATE", "NEW"), DELETED: ("DELETE", "OLD")}
+SIZE = 'CREATE TABLE "{name}_size" AS SELECT COUNT(*) AS total FROM "{name}"'
+"""How many resources there are: SQLite counts rows one by one."""
+
+TEXT = "CREATE VIRTUAL TABLE \"{name}_text\" USING fts5(words, content='', tokenize='ascii', detail='none')"
+"""The words of each resource by its sequence, in the form that ``words_of`` gives: no other character is in them."""
+
+_LOGS = {CREATED: ("INSERT", "NEW", "+ 1"), UPDATED: ("UPDATE", "NEW", ""), DELETED: ("DELETE", "OLD", "- 1")}
 
 
 def log_triggers(name: str) -> Sequence[str]:
-    """The statements that make the change log complete, whoever writes: also an older server, or a person."""
+    """The statements that keep change log and size right, whoever writes: also an older server, or a person."""
     return [
         f"""CREATE TRIGGER "{name}_log_{verb.lower()}" AFTER {verb} ON "{name}" BEGIN
             INSERT INTO "{name}_change" (sequence, event) VALUES ({row}.sequence, {event});
             DELETE FROM "{name}_change" WHERE number = last_insert_rowid() - {LOGGED};
+            {f'UPDATE "{name}_size" SET total = total {difference};' if difference else ""}
         END"""  # noqa: S608 - validated names
-        for event, (verb, row) in _LOGS.items()
+        for event, (verb, row, difference) in _LOGS.items()
     ]
 
 
 class Write(NamedTuple):
-    """The statements that write."""
+    """The statements that write. For an update there is ``Table.update``."""
 
     insert: str
     locate: str
-    update: str
     delete: str
     remember: str
     id_taken: str
@@ -97,6 +110,8 @@ class Write(NamedTuple):
     labels: str
     add_label: str
     drop_labels: str
+    add_words: str
+    drop_words: str
 
 
 class Read(NamedTuple):
@@ -113,7 +128,7 @@ class Table:
     Attributes:
         kind: what is kept there.
         name: of the table of resources; the others begin with it.
-        columns: names of the columns that the kind indexes.
+        columns: names of the columns that are indexed: those of the kind, and the common ones.
         write: statements.
         read: statements.
     """
@@ -126,20 +141,39 @@ class Table:
         """
         self.kind = kind
         self.name = _identifier(kind.key, "kind", _OWN_TABLES)
-        self.columns = tuple(_identifier(column, f"indexed field of kind {kind.key}", _OWN_COLUMNS) for column in kind.indexed)
+        own = [_identifier(column, f"indexed field of kind {kind.key}", _OWN_COLUMNS) for column in kind.indexed]
+        self.columns = (*own, *COMMON_COLUMNS)
+        self.searched = tuple(self.columns.index(name) for name in kind.searched)
+        self._updates: dict[tuple[str, ...], str] = {}
         self.write = _write_statements(self.name, self.columns)
         self.read = _read_statements(self.name)
 
     @property
     def tables(self) -> tuple[str, ...]:
         """The names of all its tables."""
-        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "change")))
+        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "change", "size", "text")))
 
     def definition(self) -> Sequence[str]:
         """The statements that create the tables."""
-        columns = "".join(f"\n    \"{column}\" TEXT NOT NULL DEFAULT ''," for column in self.columns)
-        create = _DEFINITION.format(name=self.name, columns=columns, log=LOG.format(name=self.name)).split(";")
-        return (*create, *log_triggers(self.name), *(self.index_definition(column) for column in self.columns))
+        columns = "".join(f"\n    {self.column_definition(column)}," for column in self.columns)
+        log, size, text = (each.format(name=self.name) for each in (LOG, SIZE, TEXT))
+        create = _DEFINITION.format(name=self.name, columns=columns, log=log, size=size).split(";")
+        return (*create, text, *log_triggers(self.name), *(self.index_definition(column) for column in self.columns))
+
+    def column_definition(self, column: str) -> str:
+        """One of ``columns`` as a table is made with it."""
+        return f'"{column}" {"INTEGER NOT NULL DEFAULT 0" if column in _TIMES else f"TEXT NOT NULL DEFAULT {_EMPTY}"}'
+
+    def update(self, changed: tuple[str, ...]) -> str:
+        """The statement that writes a resource of whose ``org`` and ``columns`` those in ``changed`` have changed.
+
+        Each column that is named costs SQLite a change of its index, also when it stays what it was.
+        """
+        statement = self._updates.get(changed)
+        if statement is None:
+            assigned = ", ".join(f'"{column}" = ?' for column in [*changed, "revision", *_CONTENT])
+            statement = self._updates[changed] = f'UPDATE "{self.name}" SET {assigned} WHERE sequence = ?'  # noqa: S608 - validated names
+        return statement
 
     def index_name(self, column: str) -> str:
         """The name of the index on one of ``columns``. Its entries are in order of sequence, as those of all indexes are."""
@@ -170,14 +204,14 @@ def _identifier(name: str, what: str, taken: frozenset[str]) -> str:
 
 
 def _write_statements(name: str, columns: Sequence[str]) -> Write:
-    """The order of parameters is that of ``rows.insert`` and ``rows.update``."""
-    names = ", ".join(["id", "scope", "owner", "slug", "org", "revision", *_content(columns)])
-    marks = ", ".join("?" * (6 + len(_content(columns))))
-    assigned = ", ".join(f"{column} = ?" for column in ["org", "revision", *_content(columns)])
+    """The order of parameters is that of ``rows.insert``."""
+    quoted = [f'"{column}"' for column in columns]
+    unused = f'NOT EXISTS (SELECT 1 FROM "{name}_deleted" WHERE id = ?)'  # noqa: S608 - validated names
+    names = ["id", "scope", "owner", "slug", "org", *quoted, "revision", *_CONTENT]
+    marks = ", ".join("?" * len(names))
     return Write(
-        insert=f'INSERT INTO "{name}" ({names}) SELECT {marks} WHERE NOT EXISTS (SELECT 1 FROM "{name}_deleted" WHERE id = ?)',  # noqa: S608 - validated names
-        locate=f'SELECT sequence, scope, owner, slug FROM "{name}" WHERE id = ? AND revision = ?',  # noqa: S608 - as above
-        update=f'UPDATE "{name}" SET {assigned} WHERE sequence = ?',  # noqa: S608 - as above
+        insert=f'INSERT INTO "{name}" ({", ".join(names)}) SELECT {marks} WHERE {unused}',
+        locate=f'SELECT sequence, scope, owner, slug, org, {", ".join(quoted)} FROM "{name}" WHERE id = ? AND revision = ?',  # noqa: S608 - as above
         delete=f'DELETE FROM "{name}" WHERE sequence = ?',  # noqa: S608 - as above
         remember=f'INSERT INTO "{name}_deleted" VALUES (?)',  # noqa: S608 - as above
         id_taken=f'SELECT 1 FROM "{name}" WHERE id = ?',  # noqa: S608 - as above
@@ -187,12 +221,9 @@ def _write_statements(name: str, columns: Sequence[str]) -> Write:
         labels=f'SELECT name, value FROM "{name}_label" WHERE sequence = ?',  # noqa: S608 - as above
         add_label=f'INSERT INTO "{name}_label" VALUES (?, ?, ?)',  # noqa: S608 - as above
         drop_labels=f'DELETE FROM "{name}_label" WHERE sequence = ?',  # noqa: S608 - as above
+        add_words=f'INSERT INTO "{name}_text" (rowid, words) VALUES (?, ?)',  # noqa: S608 - as above
+        drop_words=f'INSERT INTO "{name}_text" ("{name}_text", rowid, words) VALUES (\'delete\', ?, ?)',  # noqa: S608 - as above
     )
-
-
-def _content(columns: Sequence[str]) -> list[str]:
-    quoted = [f'"{column}"' for column in columns]
-    return ["wire_checksum", "key_checksum", "document_checksum", *quoted, "wire", "document"]
 
 
 def _read_statements(name: str) -> Read:

@@ -12,7 +12,7 @@ from protovalidate._gen.buf.validate.validate_pb import BoolRules, FieldRules, I
 from stigmer._proto.ai.stigmer.agentic.session.v1 import api_pb, io_pb, spec_pb
 from stigmer._proto.ai.stigmer.commons.apiresource import io_pb as commons_pb
 from stigmer._proto.ai.stigmer.commons.apiresource import metadata_pb
-from stigmer.steps.quick_check import quick_check
+from stigmer.quick_check import quick_check
 
 SCOPE_RULE = "session.owner_scope.org_or_identity_only"
 REQUESTS = [
