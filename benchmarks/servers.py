@@ -38,9 +38,9 @@ def program(*command: str, **variables: str) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def stigmer(store: str, *flags: str) -> Iterator[tuple[str, int]]:
+def stigmer(store: str, *flags: str, program: tuple[str, ...] = ("-m", "stigmer")) -> Iterator[tuple[str, int]]:
     """A stigmer server on a free port, its log off."""
-    with process("-m", "stigmer", "serve", "--listen", "127.0.0.1:0", "--store", store, "--log", "off", *flags) as found:
+    with process(*program, "serve", "--listen", "127.0.0.1:0", "--store", store, "--log", "off", *flags) as found:
         yield found
 
 

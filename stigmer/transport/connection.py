@@ -178,7 +178,7 @@ class Connection(Calls):
         if self.over or self._leaving:
             return
         self._leaving = True
-        if not (self._drops_on_goaway and self.streams):
+        if not self._drops_on_goaway:
             self._say_goaway()
         self.want_flush()
 

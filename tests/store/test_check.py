@@ -44,12 +44,24 @@ OTHER = make_stored_session("ses-1", slug="slug-of-ses-1", subject="other")
             f"UPDATE session SET wire = x'FFFF', wire_checksum = {checksum.of_wire('ses-1', bytes([255, 255]))}",
             "session ses-1: its wire bytes cannot be decoded",
         ),
+        ("UPDATE session SET created_at = 5", "session ses-1: its created_at disagrees with its wire bytes"),
+        ("UPDATE session_size SET total = 7", "session: 1 resources are there, 7 is told"),
+        ("DELETE FROM session_size", "session: 1 resources are there, nothing is told"),
+        (
+            "INSERT INTO session_text (session_text) VALUES ('delete-all')",
+            "session ses-1: its word index disagrees with its wire bytes",
+        ),
+        (
+            "INSERT INTO session_text (session_text, rowid, words) VALUES ('delete', 1, 'about this')",
+            "session ses-1: its word index disagrees with its wire bytes",
+        ),
+        ("INSERT INTO session_text (rowid, words) VALUES (99, 'x')", "session: 1 entries of the word index belong to nothing"),
         ("DROP TABLE session_tag", "session: cannot be read: no such table: session_tag"),
     ],
 )
 async def test_check_names_what_is_wrong(sqlite, statement, line):
     """Each kind of damage has its line, and only what is damaged has one."""
-    await sqlite.insert(SESSION, make_stored_session("ses-1", tags=["a", "b"], labels={"k": "v"}))
+    await sqlite.insert(SESSION, make_stored_session("ses-1", tags=["a", "b"], labels={"k": "v"}, subject="about this"))
     await submit(sqlite._connections[0], lambda raw: raw.execute(statement))
     assert list(await sqlite.check()) == [line]
 

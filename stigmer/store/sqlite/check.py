@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stigmer.errors import StigmerError, Undecodable
 from stigmer.payload import decode
 from stigmer.store import Document, Owner
 from stigmer.store.document import agrees, make_document
+from stigmer.store.selection import Word
 from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.conditions import match_of
+from stigmer.store.sqlite.rows import words_in
 from stigmer.store.sqlite.table import DELETED, Table
+
+
+class _Beside(NamedTuple):
+    """What other tables hold of a resource."""
+
+    tags: Sequence[str]
+    labels: dict[str, str]
+    words_are_found: bool
+
 
 _CHUNK = 32
 """So many rows are read in one transaction: a reader that stays in one keeps the write-ahead log from shrinking."""
@@ -38,6 +50,7 @@ def _table(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
     try:
         yield from _rows(connection, table)
         yield from _strays(connection, table)
+        yield from _size(connection, table)
     except sqlite3.DatabaseError as error:
         yield f"{table.name}: cannot be read: {error}"
 
@@ -45,14 +58,14 @@ def _table(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
 def _rows(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
     after = 0
     while rows := _chunk(connection, table, after):
-        for row, tags, labels in rows:
-            for text in _row(table, row, tags, labels):
+        for row, beside in rows:
+            for text in _row(table, row, beside):
                 yield f"{table.name} {row['id']}: {text}"
         after = rows[-1][0]["sequence"]
 
 
-def _chunk(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[dict[str, Any], list[str], dict[str, str]]]:
-    """Some rows, each with its tags and labels, of one moment."""
+def _chunk(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[dict[str, Any], _Beside]]:
+    """Some rows, each with what other tables hold of it, of one moment."""
     connection.execute("BEGIN")
     try:
         cursor = connection.execute(
@@ -61,18 +74,39 @@ def _chunk(connection: sqlite3.Connection, table: Table, after: int) -> list[tup
         )
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-        return [(row, *_beside(connection, table, row["sequence"])) for row in rows]
+        return [(row, _beside(connection, table, row)) for row in rows]
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
-def _beside(connection: sqlite3.Connection, table: Table, sequence: int) -> tuple[list[str], dict[str, str]]:
+def _beside(connection: sqlite3.Connection, table: Table, row: dict[str, Any]) -> _Beside:
+    sequence = row["sequence"]
     tags = [tag for (tag,) in connection.execute(table.write.tags, (sequence,)).fetchall()]
-    return tags, dict(connection.execute(table.write.labels, (sequence,)).fetchall())
+    labels = dict(connection.execute(table.write.labels, (sequence,)).fetchall())
+    return _Beside(tags, labels, _are_found(connection, table, sequence, words_in(table, row).split()))
 
 
-def _row(table: Table, row: dict[str, Any], tags: Sequence[str], labels: dict[str, str]) -> Iterator[str]:
+def _are_found(connection: sqlite3.Connection, table: Table, sequence: int, words: Sequence[str]) -> bool:
+    """Whether the resource is found by each of these words, and has as many in the index."""
+    name = f"{table.name}_text"
+    size = connection.execute(f'SELECT sz FROM "{name}_docsize" WHERE id = ?', (sequence,)).fetchall()  # noqa: S608 - validated names
+    if [_number(row[0]) for row in size] != [len(words)]:
+        return False
+    match = match_of(Word(word) for word in dict.fromkeys(words))
+    found = f'SELECT 1 FROM "{name}" WHERE "{name}" MATCH ? AND rowid = ?'  # noqa: S608 - as above
+    return not words or bool(connection.execute(found, (match, sequence)).fetchall())
+
+
+def _number(varint: bytes) -> int:
+    """How FTS5 writes the number of words: seven bits a byte, the highest first."""
+    number = 0
+    for byte in varint:
+        number = number << 7 | byte & 0x7F
+    return number
+
+
+def _row(table: Table, row: dict[str, Any], beside: _Beside) -> Iterator[str]:
     """What is wrong with one row."""
     owner = Owner(row["scope"], row["owner"])
     if not checksum.key_is_good(row["id"], owner, row["slug"], row["revision"], row["key_checksum"]):
@@ -90,33 +124,41 @@ def _row(table: Table, row: dict[str, Any], tags: Sequence[str], labels: dict[st
         return
     if document_is_good and not agrees(table.kind, row["document"], row["wire"]):
         yield "document and wire bytes disagree"
-    yield from (f"its {name} disagrees with its wire bytes" for name in _differences(table, meant, row, tags, labels))
+    yield from (f"its {name} disagrees with its wire bytes" for name in _differences(table, meant, row, beside))
 
 
-def _differences(
-    table: Table, meant: Document, row: dict[str, Any], tags: Sequence[str], labels: dict[str, str]
-) -> Iterator[str]:
+def _differences(table: Table, meant: Document, row: dict[str, Any], beside: _Beside) -> Iterator[str]:
     columns = {"id": meant.id, "slug": meant.slug, "org": meant.org, **meant.indexed}
     yield from (name for name in ("id", "slug", "org", *table.columns) if row[name] != columns[name])
-    if sorted(tags) != sorted(meant.tags):
+    if sorted(beside.tags) != sorted(meant.tags):
         yield "tag index"
-    if labels != dict(meant.labels):
+    if beside.labels != dict(meant.labels):
         yield "label index"
+    if not beside.words_are_found:
+        yield "word index"
 
 
 def _strays(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
     """Entries that belong to no resource, and resources that ought to be gone."""
     name = table.name
-    for part in ("tag", "label"):
+    for what, part, sequence in (("tag", "tag", "sequence"), ("label", "label", "sequence"), ("word", "text_docsize", "id")):
         stray = (
             f'SELECT COUNT(*) FROM "{name}_{part}" AS p '  # noqa: S608 - validated names
-            f'LEFT JOIN "{name}" AS r ON r.sequence = p.sequence WHERE r.sequence IS NULL'
+            f'LEFT JOIN "{name}" AS r ON r.sequence = p.{sequence} WHERE r.sequence IS NULL'
         )
         if count := connection.execute(stray).fetchall()[0][0]:
-            yield f"{name}: {count} entries of the {part} index belong to nothing"
+            yield f"{name}: {count} entries of the {what} index belong to nothing"
     lost = f'SELECT COUNT(*) FROM "{name}_change" AS c JOIN "{name}" AS r ON r.sequence = c.sequence WHERE c.event = {DELETED}'  # noqa: S608 - as above
     if count := connection.execute(lost).fetchall()[0][0]:
         yield f"{name}: {count} resources are there, and told as gone"
     revived = f'SELECT d.id FROM "{name}_deleted" AS d JOIN "{name}" AS r ON r.id = d.id'  # noqa: S608 - as above
     for (id_,) in connection.execute(revived).fetchall():
         yield f"{name} {id_}: is there, and remembered as deleted"
+
+
+def _size(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
+    name = table.name
+    sizes = f'SELECT (SELECT group_concat(total) FROM "{name}_size"), (SELECT COUNT(*) FROM "{name}")'  # noqa: S608 - validated names
+    told, there = connection.execute(sizes).fetchall()[0]
+    if told != str(there):
+        yield f"{name}: {there} resources are there, {told or 'nothing'} is told"

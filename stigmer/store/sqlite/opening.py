@@ -53,6 +53,7 @@ def _make_ready(path: Path, tables: Sequence[Table]) -> bytes:
     with contextlib.closing(_open(path, "rw")) as connection:
         if connection.execute("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:
             raise ConfigurationError("its file system cannot share memory, which SQLite's write-ahead log needs")
+        _check_modules(connection)
         migrate(connection)
         add_kinds(connection, tables)
         return read_secret(connection)
@@ -137,6 +138,11 @@ def _check_writable(path: Path) -> None:
         raise ConfigurationError("its folder cannot be written")
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise ConfigurationError("it cannot be written")
+
+
+def _check_modules(connection: sqlite3.Connection) -> None:
+    if ("fts5",) not in connection.execute("PRAGMA module_list").fetchall():
+        raise ConfigurationError("the SQLite that this Python brings has no FTS5, which text search needs")
 
 
 def _check_version(found: int) -> None:
