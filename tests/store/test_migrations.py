@@ -60,6 +60,7 @@ BACK_TO_1 = [
 ] + [
     """UPDATE kinds SET columns = '["agent_instance_id"]' WHERE name = 'session'""",
     "UPDATE kinds SET columns = '[]' WHERE name = 'agent'",
+    "ALTER TABLE kinds DROP COLUMN searched",
 ]
 """What makes a file of the schema's version 1 of one of the newest."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ from stigmer.errors import ConfigurationError
 from stigmer.kind import Kind
 from stigmer.session.kind import SESSION
 from stigmer.store import Query
+from stigmer.store.selection import Word
 from stigmer.store.sqlite import SqliteStore, open_sqlite, opening, schema
 from stigmer.testing.store import KINDS, make_stored_session
 
@@ -290,14 +290,27 @@ async def test_a_kind_can_come_later(opened):
 
 async def test_an_indexed_field_can_come_and_go(opened):
     """A field that is indexed from now on is indexed for old resources too, also after it was left out for a while."""
-    sandbox = Kind.of(ApiResourceKind.session, Session, {**SESSION.indexed, "sandbox": lambda session: session.spec.sandbox_id})
-    sandbox = dataclasses.replace(sandbox, searched=SESSION.searched)
+    columns = {**SESSION.indexed, "sandbox": lambda session: session.spec.sandbox_id}
+    sandbox = Kind.of(ApiResourceKind.session, Session, columns, SESSION.searched)
     for number, kind in enumerate([SESSION, sandbox, SESSION, sandbox]):
         store = await opened(kinds=[kind])
         await store.insert(kind, make_document_of(kind, number))
         if kind is sandbox:
             found = await store.page(kind, Query(equal={"sandbox": ""}))
             assert found.total == number + 1
+        assert list(await store.check()) == []
+        await store.close()
+
+
+async def test_what_is_searched_can_change(opened):
+    """Words are taken from other fields from the next start on, for old resources too."""
+    for searched, totals in (("subject",), (1, 0)), (("name", "agent_instance_id"), (0, 1)), (("subject",), (1, 0)):
+        kind = Kind.of(ApiResourceKind.session, Session, SESSION.indexed, searched)
+        store = await opened(kinds=[kind])
+        if not await store.id_used(kind, "ses-1"):
+            await store.insert(kind, make_stored_session("ses-1", subject="about", agent="builder", kind=kind))
+        pages = [await store.page(kind, Query(words=(Word(word),))) for word in ("about", "builder")]
+        assert tuple(page.total for page in pages) == totals
         assert list(await store.check()) == []
         await store.close()
 

@@ -49,7 +49,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
     Migration(
-        (),
+        ("ALTER TABLE kinds ADD COLUMN searched TEXT NOT NULL DEFAULT '[]'",),
         (
             'DROP TRIGGER "{name}_tell"',
             'DROP TABLE "{name}_gone"',
@@ -108,7 +108,7 @@ def read_secret(connection: sqlite3.Connection) -> bytes:
 def add_kinds(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
     """Makes the tables that the file lacks, and indexes fields that it has not indexed so far, all in one transaction."""
     known = _known(connection)
-    if all(known.get(table.name) == list(table.columns) for table in tables):
+    if all(known.get(table.name) == _indexed(table) for table in tables):
         return
     with transaction(connection):
         known = _known(connection)
@@ -116,20 +116,32 @@ def add_kinds(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
             if table.name not in known:
                 for statement in table.definition():
                     connection.execute(statement)
-            else:
-                _add_columns(connection, table, [each for each in table.columns if each not in known[table.name]])
-            columns = json.dumps(table.columns)
-            connection.execute("INSERT OR REPLACE INTO kinds VALUES (?, ?)", (table.name, columns))
+            elif known[table.name] != _indexed(table):
+                _add_columns(connection, table, [each for each in table.columns if each not in known[table.name].columns])
+            columns, searched = map(json.dumps, _indexed(table))
+            connection.execute(
+                "INSERT OR REPLACE INTO kinds (name, columns, searched) VALUES (?, ?, ?)", (table.name, columns, searched)
+            )
 
 
-def _known(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    return {name: json.loads(columns) for name, columns in connection.execute("SELECT name, columns FROM kinds").fetchall()}
+class _Indexed(NamedTuple):
+    """What a file has indexed of a kind: these columns, and the words of these."""
+
+    columns: list[str]
+    searched: list[str]
+
+
+def _indexed(table: Table) -> _Indexed:
+    return _Indexed(list(table.columns), list(table.kind.searched))
+
+
+def _known(connection: sqlite3.Connection) -> dict[str, _Indexed]:
+    rows = connection.execute("SELECT name, columns, searched FROM kinds").fetchall()
+    return {name: _Indexed(json.loads(columns), json.loads(searched)) for name, columns, searched in rows}
 
 
 def _add_columns(connection: sqlite3.Connection, table: Table, missing: Sequence[str]) -> None:
     """Adds indexed columns, or takes up some that were left alone for a while, and fills them from the wire bytes."""
-    if not missing:
-        return
     present = [row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")').fetchall()]
     for column in missing:
         if column not in present:
@@ -149,7 +161,8 @@ def _fill(connection: sqlite3.Connection, table: Table, columns: Sequence[str]) 
     while rows := connection.execute(some, (after,)).fetchall():
         for sequence, wire in rows:
             values = values_of(table.kind, decode(table.kind.message, wire))
-            connection.execute(fill, (*(values[column] for column in columns), sequence))
+            if columns:
+                connection.execute(fill, (*(values[column] for column in columns), sequence))
             connection.execute(table.write.add_words, (sequence, words_in(table, values)))
         after = rows[-1][0]
 
@@ -170,7 +183,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _apply(connection: sqlite3.Connection, migration: Migration, number: int) -> None:
     for statement in migration.statements:
         connection.execute(statement)
-    for name in _known(connection):
+    for (name,) in connection.execute("SELECT name FROM kinds").fetchall():
         for statement in migration.for_each_kind:
             connection.execute(statement.format(name=name))
     connection.execute(f"PRAGMA user_version = {number}")
