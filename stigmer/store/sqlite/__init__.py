@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 from loguru import logger
@@ -21,8 +21,9 @@ from stigmer.store.sqlite.backup import backup
 from stigmer.store.sqlite.changes import changes
 from stigmer.store.sqlite.check import check
 from stigmer.store.sqlite.checkpoints import Checkpoints
-from stigmer.store.sqlite.connection import connect, submit
+from stigmer.store.sqlite.connection import connect, connect_inline, submit
 from stigmer.store.sqlite.faults import closed, translated
+from stigmer.store.sqlite.inline import DECLINED, InlineReader
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.opening import make_ready
 from stigmer.store.sqlite.pages import page
@@ -52,7 +53,8 @@ async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
             for number in range(2 + READERS):
                 connections.append(await connect(path, query_only=number > 1))  # noqa: PERF401 - those made so far get closed
             await submit(connections[0], lambda connection: connection.execute("SELECT one FROM meta").fetchall())
-        return SqliteStore(path, tables, secret, lock, connections)
+            inline = await asyncio.to_thread(connect_inline, path)
+        return SqliteStore(path, tables, secret, lock, Connections(connections, inline))
     except BaseException:
         for connection in connections:
             await connection.close()
@@ -75,6 +77,18 @@ def _let_go(ready: asyncio.Future[tuple[Path, bytes, FileLock]]) -> None:
         ready.result()[2].close()
 
 
+class Connections(NamedTuple):
+    """The connections of a store.
+
+    Attributes:
+        threaded: each with a thread of its own: the one that writes, the one that makes checkpoints, those that read.
+        inline: the one that is read in the event loop.
+    """
+
+    threaded: Sequence[aiosqlite.Connection]
+    inline: sqlite3.Connection
+
+
 class SqliteStore:
     """A ``Store`` in a SQLite file. Made by ``open_sqlite``."""
 
@@ -84,27 +98,28 @@ class SqliteStore:
         tables: Sequence[Table],
         secret: bytes,
         lock: FileLock,
-        connections: Sequence[aiosqlite.Connection],
+        connections: Connections,
     ) -> None:
-        writing, checkpointing, *reading = connections
+        writing, checkpointing, *reading = connections.threaded
         self._path = path
         self._tables = {table.name: table for table in tables}
         self._secret = secret
         self._lock = lock
-        self._connections = connections
+        self._connections = connections.threaded
         self._index = _wal_index(path)
         self._followers: list[Callable[[Commit], None]] = []
         self._writer = Writer(writing, lock, self.version)
         self._checkpoints = Checkpoints(checkpointing, self._writer.restart_log)
         self._writer.committed = self._committed
         self._readers = Readers(reading)
+        self._inline = InlineReader(connections.inline)
         self._alone: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
 
     async def get(self, kind: Kind[Any], id_: str) -> Stored | None:
         """The resource with this id, compared by case, or None."""
         table = self._table(kind)
-        return await self._readers.look_up(lambda connection: rows.get(connection, table, id_))
+        return await self._look_up(lambda connection: rows.get(connection, table, id_))
 
     async def get_many(self, kind: Kind[Any], ids: Sequence[str]) -> Mapping[str, Stored]:
         """Those of the resources with these ids that exist, by id, as they were at one moment."""
@@ -114,12 +129,17 @@ class SqliteStore:
     async def find(self, kind: Kind[Any], owner: Owner, slug: str) -> Stored | None:
         """The resource with this slug within this owner, or None."""
         table = self._table(kind)
-        return await self._readers.look_up(lambda connection: rows.find(connection, table, owner, slug))
+        return await self._look_up(lambda connection: rows.find(connection, table, owner, slug))
 
     async def id_used(self, kind: Kind[Any], id_: str) -> bool:
         """Whether a resource has this id or ever had."""
         table = self._table(kind)
-        return await self._readers.look_up(lambda connection: rows.id_used(connection, table, id_))
+        return await self._look_up(lambda connection: rows.id_used(connection, table, id_))
+
+    async def _look_up(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """In the loop if that is quick, else in a thread."""
+        found = self._inline.look_up(work)
+        return await self._readers.look_up(work) if found is DECLINED else found
 
     async def insert(self, kind: Kind[Any], document: Document) -> Stored:
         """Writes a new resource; raises IdTaken, SlugTaken."""
@@ -151,7 +171,7 @@ class SqliteStore:
         """What has changed since, by kind."""
         self._check_open()
         asked = [(self._tables[name], number) for name, number in after.items()]
-        return await self._readers.look_up(lambda connection: changes(connection, asked))
+        return await self._look_up(lambda connection: changes(connection, asked))
 
     def follow(self, follower: Callable[[Commit], None]) -> None:
         """Calls ``follower`` in the event loop for each transaction of this process."""
@@ -191,6 +211,7 @@ class SqliteStore:
         await self._checkpoints.finish()
         for connection in self._connections:
             await connection.close()
+        self._inline.close()
         if self._index is not None:
             self._index.close()
         self._lock.close()

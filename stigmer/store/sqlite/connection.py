@@ -44,6 +44,23 @@ async def connect(path: Path, *, query_only: bool = False) -> aiosqlite.Connecti
     return connection
 
 
+def connect_inline(path: Path) -> sqlite3.Connection:
+    """A connection for look-ups in the event loop: made in any thread, used in one, and never waiting for locks.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    options: dict[str, Any] = {**OPTIONS, "timeout": 0.0, "check_same_thread": False}
+    connection: sqlite3.Connection = sqlite3.connect(uri(path, "rw"), **options)
+    try:
+        prepare(connection, query_only=True)
+        connection.execute("SELECT one FROM meta").fetchall()  # reads the schema here, not in the loop
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def prepare(connection: sqlite3.Connection, query_only: bool) -> None:
     """Sets what holds for a connection and not for the file."""
     for pragma in (*_ALWAYS, f"PRAGMA query_only = {int(query_only)}"):

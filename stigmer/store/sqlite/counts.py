@@ -46,9 +46,13 @@ class Counts:
         if self._worth_keeping(values):
             self._totals[selection] = total
 
+    def known_total(self, selection: Hashable) -> int | None:
+        """How many entries ``selection`` has, if that is known."""
+        return self._totals.get(selection)
+
     def total(self, selection: Hashable, values: Sequence[object], count: Callable[[], int]) -> int:
         """How many entries ``selection`` has; counted when that is not known."""
-        total = self._totals.get(selection)
+        total = self.known_total(selection)
         if total is None:
             total = count()
             self.note(selection, values, total)

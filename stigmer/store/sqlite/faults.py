@@ -63,6 +63,11 @@ _MEANING: dict[int, Callable[[], StigmerError]] = {
 }
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else holds a lock."""
+    return _MEANING.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY) is _busy
+
+
 def translated(error: Exception) -> Exception:
     """The error that callers get for ``error``: itself when it is none of SQLite's, or a bug in what we ask of SQLite."""
     if not isinstance(error, sqlite3.Error):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from stigmer.store import Page, Query, Stored, fitting
@@ -12,25 +14,32 @@ from stigmer.store.sqlite.checksum import of_wire
 from stigmer.store.sqlite.conditions import Sql, column_of, joined, register, true_of_row
 from stigmer.store.sqlite.counts import Counts, size
 from stigmer.store.sqlite.faults import damaged
-from stigmer.store.sqlite.leads import Lead, leads, of_view, of_words, shortest
+from stigmer.store.sqlite.leads import Lead, lead_of, of_view, of_words, shortest
 from stigmer.store.sqlite.table import Table
 from stigmer.store.sqlite.views import sees
 
 
-class _Choice(NamedTuple):
-    """What a query selects, and the best way to it.
-
-    Attributes:
-        where: what is true of each row ``r``.
-        lead: where to begin; None for the order's own index.
-        whole: the lead is exact, and all there is to the query.
-        nothing: the query asks for nothing in particular.
-    """
+class _Part(NamedTuple):
+    """One of the things that all must be true, and the way to what it is true of."""
 
     where: Sql
     lead: Lead | None
-    whole: bool
-    nothing: bool
+
+
+class _Choice(NamedTuple):
+    """What a query selects, and the way to it.
+
+    Attributes:
+        key: what totals are remembered by.
+        lead: where to begin; None for the order's own index.
+        short: the lead has few rows.
+        where: what must be true of each row ``r`` beside; None when the lead says all.
+    """
+
+    key: Sql
+    lead: Lead | None
+    short: bool
+    where: Sql | None
 
 
 def filtered_page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
@@ -38,30 +47,43 @@ def filtered_page(connection: sqlite3.Connection, table: Table, query: Query, co
     if query.visible is not None and not (query.visible.owners or query.visible.ids):
         return Page([], more=False, total=0)
     register(connection)
-    choice = _choose(connection, table, query, counts)
-    places = _places(connection, table, query, choice)
-    entries, more = fitting(_rows(connection, table, query, places), query)
-    if query.after is None and not more:
-        total = len(entries)
+    choice = _choose(connection, query, list(_parts(connection, table, query, counts)))
+    key = table.name, choice.key, query.visible
+    total = counts.known_total(key)
+    if total is None and choice.short and choice.where is not None:
+        total, places = _both(connection, table, query, choice)
+        if total is not None:
+            counts.note(key, choice.key.parameters, total)
     else:
-        key = table.name, choice.where, query.visible
-        total = counts.total(key, choice.where.parameters, lambda: _count(connection, table, choice))
+        places = _places(connection, table, query, choice)
+    entries, more = fitting(_rows(connection, table, query, places), query)
+    if total is None and query.after is None and not more:
+        total = len(entries)
+    elif total is None:
+        total = counts.total(key, choice.key.parameters, lambda: _count(connection, table, choice))
     return Page(entries, more, total, places[len(entries) - 1] if entries else None)
 
 
-def _choose(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> _Choice:
-    condition = AllOf(tuple(_conditions(query)))
-    wheres = [true_of_row(table, condition)] if condition.conditions else []
-    found = list(leads(table, condition))
+def _parts(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Iterator[_Part]:
+    for condition in _conditions(query):
+        yield _Part(true_of_row(table, condition), lead_of(table, condition))
     if query.words:
-        found.append(of_words(table, query.words))
-        wheres.append(_among(found[-1]))
+        yield _among(of_words(table, query.words))
     if query.visible is not None:
-        found.append(of_view(counts.view(connection, table, query.visible)))
-        wheres.append(_among(found[-1]))
-    whole = len(wheres) == len(found) == 1 and found[0].exact
-    lead = shortest(connection, found)
-    return _Choice(joined(" AND ", "1", wheres), lead or (found[0] if whole else None), whole, nothing=not wheres)
+        yield _among(of_view(counts.view(connection, table, query.visible)))
+
+
+def _choose(connection: sqlite3.Connection, query: Query, parts: Sequence[_Part]) -> _Choice:
+    """The lead with the fewest rows, or else one that has them in the order that is asked for."""
+    key = joined(" AND ", "1", [part.where for part in parts])
+    found = [part.lead for part in parts if part.lead is not None]
+    ordered = [] if query.order.field else [lead for lead in found if lead.ordered]
+    if len(parts) == len(ordered) == 1:
+        return _Choice(key, ordered[0], short=False, where=None)
+    short = shortest(connection, found)
+    lead = short or next(iter(ordered), None)
+    others = [part.where for part in parts if part.lead is None or not part.lead.exact or part.lead != lead]
+    return _Choice(key, lead, short is not None, joined(" AND ", "1", others) if others or lead is None else None)
 
 
 def _conditions(query: Query) -> Iterator[Condition]:
@@ -69,74 +91,105 @@ def _conditions(query: Query) -> Iterator[Condition]:
         yield Compare(column, Operator.EQUAL, text)
     for tag in dict.fromkeys(query.tags):
         yield Tag(tag)
-    if isinstance(query.condition, AllOf):
-        yield from query.condition.conditions
-    elif query.condition is not None:
-        yield query.condition
+    if query.condition is not None:
+        yield from _flat(query.condition)
 
 
-def _among(lead: Lead) -> Sql:
-    return Sql(f"r.sequence IN ({lead.sql.text})", lead.sql.parameters)
+def _flat(condition: Condition) -> Iterator[Condition]:
+    if isinstance(condition, AllOf):
+        for each in condition.conditions:
+            yield from _flat(each)
+    else:
+        yield condition
+
+
+def _among(lead: Lead) -> _Part:
+    return _Part(Sql(f"r.sequence IN ({lead.sql.text})", lead.sql.parameters), lead)
+
+
+def _both(connection: sqlite3.Connection, table: Table, query: Query, choice: _Choice) -> tuple[int | None, list[Position]]:
+    """How many there are, and where the entries of the page are and the one after them, found in one go.
+
+    None when there is no entry: then nobody has counted.
+    """
+    order = query.order
+    source, where = _source(table, choice, order), choice.where or Sql("1")
+    after = _after("key", "sequence", order, query.after) or Sql("1")
+    columns = f"{_sequence(choice, order)} AS sequence, {_key(order)} AS key, COUNT(*) OVER () AS total"
+    counted = f"SELECT {columns} FROM {source.text} WHERE {where.text}"  # noqa: S608 - made of validated names
+    text = f"SELECT sequence, key, total FROM ({counted}) WHERE {after.text} {_ordered('key', 'sequence', query)}"  # noqa: S608 - as above
+    found = connection.execute(text, (*source.parameters, *where.parameters, *after.parameters)).fetchall()
+    return (found[0][2] if found else None), [Position(sequence, key) for sequence, key, _ in found]
 
 
 def _places(connection: sqlite3.Connection, table: Table, query: Query, choice: _Choice) -> list[Position]:
     """Where the entries of the page are, and the one after them."""
     order = query.order
-    key, way = (f"r.{column_of(order.field)}" if order.field else "''"), ("DESC" if order.descending else "ASC")
-    after = _after(key, order, query.after)
-    where = joined(" AND ", "1", [choice.where, after])
-    by = f"{key} {way}, r.sequence {way}" if order.field else f"r.sequence {way}"
-    source = _source(table, choice.lead if not choice.whole or _is_short(connection, choice) else None, order)
-    text = f"SELECT r.sequence, {key} FROM {source.text} WHERE {where.text} ORDER BY {by} LIMIT ?"  # noqa: S608 - made of validated names
-    found = connection.execute(text, (*source.parameters, *where.parameters, query.limit + 1)).fetchall()
-    return [Position(*row) for row in found]
+    source, sequence, key = _source(table, choice, order), _sequence(choice, order), _key(order)
+    wheres = [each for each in (choice.where, _after(key, sequence, order, query.after)) if each is not None]
+    where = joined(" AND ", "1", wheres)
+    text = f"SELECT {sequence}, {key} FROM {source.text} WHERE {where.text} {_ordered(key, sequence, query)}"  # noqa: S608 - as above
+    return [Position(*row) for row in connection.execute(text, (*source.parameters, *where.parameters)).fetchall()]
 
 
-def _is_short(connection: sqlite3.Connection, choice: _Choice) -> bool:
-    return choice.lead is not None and shortest(connection, [choice.lead]) is not None
+def _ordered(key: str, sequence: str, query: Query) -> str:
+    way = "DESC" if query.order.descending else "ASC"
+    by = f"{key} {way}, {sequence} {way}" if query.order.field else f"{sequence} {way}"
+    return f"ORDER BY {by} LIMIT {query.limit + 1:d}"
 
 
-def _after(key: str, order: Order, position: Position | None) -> Sql:
+def _key(order: Order) -> str:
+    return f"r.{column_of(order.field)}" if order.field else "''"
+
+
+def _sequence(choice: _Choice, order: Order) -> str:
+    """The one by whose index rows come in order: then nothing is sorted."""
+    return "l.sequence" if choice.lead is not None and not order.field else "r.sequence"
+
+
+def _after(key: str, sequence: str, order: Order, position: Position | None) -> Sql | None:
     if position is None:
-        return Sql("1")
+        return None
     beyond = "<" if order.descending else ">"
     if not order.field:
-        return Sql(f"r.sequence {beyond} ?", (position.sequence,))
-    text = f"{key} {beyond}= ? AND ({key} {beyond} ? OR r.sequence {beyond} ?)"
+        return Sql(f"{sequence} {beyond} ?", (position.sequence,))
+    text = f"{key} {beyond}= ? AND ({key} {beyond} ? OR {sequence} {beyond} ?)"
     return Sql(text, (position.key, position.key, position.sequence))
 
 
-def _source(table: Table, lead: Lead | None, order: Order) -> Sql:
+def _source(table: Table, choice: _Choice, order: Order) -> Sql:
     """The rows to look at. Their order is fixed here: without statistics SQLite would have to guess it."""
-    if lead is not None:
-        text = f'({lead.sql.text}) AS l CROSS JOIN "{table.name}" AS r ON r.sequence = l.sequence'
-        return Sql(text, lead.sql.parameters)
-    index = f'INDEXED BY "{table.index_name(order.field)}"' if order.field else "NOT INDEXED"
-    return Sql(f'"{table.name}" AS r {index}')
+    if choice.lead is None:
+        index = f'INDEXED BY "{table.index_name(order.field)}"' if order.field else "NOT INDEXED"
+        return Sql(f'"{table.name}" AS r {index}')
+    lead = f"({choice.lead.sql.text}) AS l"
+    if choice.where is None and not order.field:
+        return Sql(lead, choice.lead.sql.parameters)
+    return Sql(f'{lead} CROSS JOIN "{table.name}" AS r ON r.sequence = l.sequence', choice.lead.sql.parameters)
 
 
 def _rows(connection: sqlite3.Connection, table: Table, query: Query, places: list[Position]) -> Iterator[Stored]:
-    sql = f'SELECT sequence, revision, wire, wire_checksum, id, scope, owner FROM "{table.name}" WHERE sequence = ?'  # noqa: S608 - validated names
-    for place in places:
-        rows = connection.execute(sql, (place.sequence,)).fetchall()
+    sql = (
+        f"SELECT r.sequence, revision, wire, wire_checksum, r.id, scope, owner FROM json_each(?) AS j "  # noqa: S608 - validated names
+        f'CROSS JOIN "{table.name}" AS r ON r.sequence = j.value'
+    )
+    sequences = [place.sequence for place in places]
+    with contextlib.closing(connection.execute(sql, (json.dumps(sequences),))) as cursor:
         try:
-            ((sequence, revision, wire, expected, id_, scope, owner),) = rows
-            seen = query.visible is None or sees(query.visible, id_, scope, owner)
-            if of_wire(id_, wire) != expected or not seen:
-                raise damaged()
+            for expected, row in zip(sequences, cursor, strict=True):
+                sequence, revision, wire, checksum, id_, scope, owner = row
+                seen = query.visible is None or sees(query.visible, id_, scope, owner)
+                if sequence != expected or of_wire(id_, wire) != checksum or not seen:
+                    raise damaged()
+                yield Stored(sequence, revision, wire)
         except (TypeError, ValueError, AttributeError):  # damage can change a value's type
             raise damaged() from None
-        yield Stored(sequence, revision, wire)
 
 
 def _count(connection: sqlite3.Connection, table: Table, choice: _Choice) -> int:
-    if choice.nothing:
+    if choice.lead is None and choice.where == Sql("1"):
         return size(connection, table)
-    if choice.whole and choice.lead is not None:
-        text, parameters = f"SELECT COUNT(*) FROM ({choice.lead.sql.text})", choice.lead.sql.parameters  # noqa: S608 - made of validated names
-    else:
-        source = _source(table, choice.lead, Order()) if choice.lead is not None else Sql(f'"{table.name}" AS r')
-        text = f"SELECT COUNT(*) FROM {source.text} WHERE {choice.where.text}"  # noqa: S608 - as above
-        parameters = (*source.parameters, *choice.where.parameters)
-    total: int = connection.execute(text, parameters).fetchall()[0][0]
+    source, where = _source(table, choice, Order()), choice.where or Sql("1")
+    text = f"SELECT COUNT(*) FROM {source.text} WHERE {where.text}"  # noqa: S608 - made of validated names
+    total: int = connection.execute(text, (*source.parameters, *where.parameters)).fetchall()[0][0]
     return total

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stigmer.store.selection import AllOf, AnyOf, Compare, Condition, Label, LabelLike, Like, Tag, TagLike, Word
+from stigmer.store.selection import AllOf, AnyOf, Compare, Condition, Label, LabelLike, Like, Operator, Tag, TagLike, Word
 from stigmer.store.sqlite.conditions import RANGES, Sql, begins_with, column_of, is_like, match_of
 from stigmer.store.sqlite.table import Table
 from stigmer.store.sqlite.views import View
@@ -18,72 +18,78 @@ _STEP = 8
 
 
 class Lead(NamedTuple):
-    """A query for sequences, each once, in any order.
+    """A query for sequences, each once.
 
     Attributes:
         sql: of the query.
         exact: it finds the rows that meet the condition, and no others.
+        ordered: its index has them in their order.
     """
 
     sql: Sql
-    exact: bool
+    exact: bool = True
+    ordered: bool = False
 
 
-def leads(table: Table, condition: Condition) -> Iterator[Lead]:  # noqa: C901 - a few lines for each kind of condition
-    """The ways to what meets ``condition``; none when no index helps."""
+def lead_of(table: Table, condition: Condition) -> Lead | None:  # noqa: PLR0911 - one line for each kind of condition
+    """The way to what meets ``condition``; None when no index helps."""
     match condition:
         case Compare(field, how, value) if field != "owner_scope" and how in RANGES:
-            yield _of_column(table, field, Sql(f"{column_of(field)} {how.value} ?", (value,)))
+            return _of_column(table, field, Sql(f"{column_of(field)} {how.value} ?", (value,)), ordered=how is Operator.EQUAL)
         case Like(field, pieces) if pieces[0]:
-            yield _of_column(table, field, begins_with(column_of(field), pieces[0]), exact=pieces[1:] == ("",))
+            return _of_column(table, field, begins_with(column_of(field), pieces[0]), exact=pieces[1:] == ("",))
         case Label(name, how, value) if how in RANGES:
-            yield _beside(table, "label", Sql(f"name = ? AND value {how.value} ?", (name, value)))
+            found = Sql(f"name = ? AND value {how.value} ?", (name, value))
+            return _beside(table, "label", found, ordered=how is Operator.EQUAL)
         case LabelLike(name, pieces):
             text, parameters = begins_with("value", pieces[0])
-            yield _beside(table, "label", Sql(f"name = ? AND {text}", (name, *parameters)), exact=pieces[1:] == ("",))
+            return _beside(table, "label", Sql(f"name = ? AND {text}", (name, *parameters)), exact=pieces[1:] == ("",))
         case Tag(value):
-            yield _beside(table, "tag", Sql("tag = ?", (value,)))
+            return _beside(table, "tag", Sql("tag = ?", (value,)), ordered=True)
         case TagLike(pieces) if pieces[0]:
-            yield _beside(table, "tag", is_like("tag", (pieces[0], "")), exact=pieces[1:] == ("",))
+            return _beside(table, "tag", is_like("tag", (pieces[0], "")), exact=pieces[1:] == ("",), several=True)
         case AllOf(conditions):
-            for each in conditions:
-                yield from (lead._replace(exact=lead.exact and len(conditions) == 1) for lead in leads(table, each))
+            found_ways = (lead_of(table, each) for each in conditions)
+            return next((way._replace(exact=False) for way in found_ways if way is not None), None)
         case AnyOf(conditions) if conditions:
-            ways = [next(leads(table, each), None) for each in conditions]
-            if None not in ways:
-                yield _union([way for way in ways if way is not None])
+            return _union([lead_of(table, each) for each in conditions])
         case _:
-            return
+            return None
 
 
 def of_words(table: Table, words: Iterable[Word]) -> Lead:
     """The way to what has all of ``words``."""
     text = f'SELECT rowid AS sequence FROM "{table.name}_text" WHERE "{table.name}_text" MATCH ?'  # noqa: S608 - validated names
-    return Lead(Sql(text, (match_of(words),)), exact=True)
+    return Lead(Sql(text, (match_of(words),)), ordered=True)
 
 
 def of_view(view: View) -> Lead:
     """The way to what a caller may see."""
-    return Lead(Sql(f'SELECT sequence FROM temp."{view.name}"'), exact=True)  # noqa: S608 - a name of ours
+    return Lead(Sql(f'SELECT sequence FROM temp."{view.name}"'), ordered=True)  # noqa: S608 - a name of ours
 
 
-def _of_column(table: Table, field: str, condition: Sql, *, exact: bool = True) -> Lead:
+def _of_column(table: Table, field: str, condition: Sql, *, exact: bool = True, ordered: bool = False) -> Lead:
     index = table.index_name(field)
     text = f'SELECT sequence FROM "{table.name}" INDEXED BY "{index}" WHERE {condition.text}'  # noqa: S608 - validated names
-    return Lead(Sql(text, condition.parameters), exact)
+    return Lead(Sql(text, condition.parameters), exact, ordered)
 
 
-def _beside(table: Table, what: str, condition: Sql, *, exact: bool = True) -> Lead:
-    """By tags or labels; several tags of one resource may match a pattern."""
-    several = "DISTINCT " if what == "tag" and condition.text != "tag = ?" else ""
-    text = f'SELECT {several}sequence FROM "{table.name}_{what}" WHERE {condition.text}'  # noqa: S608 - validated names
-    return Lead(Sql(text, condition.parameters), exact)
+def _beside(
+    table: Table, what: str, condition: Sql, *, exact: bool = True, ordered: bool = False, several: bool = False
+) -> Lead:
+    """By tags or labels; ``several`` of one resource may be met."""
+    distinct = "DISTINCT " if several else ""
+    text = f'SELECT {distinct}sequence FROM "{table.name}_{what}" WHERE {condition.text}'  # noqa: S608 - validated names
+    return Lead(Sql(text, condition.parameters), exact, ordered)
 
 
-def _union(ways: Sequence[Lead]) -> Lead:
-    text = " UNION ".join(way.sql.text for way in ways)
-    parameters = tuple(parameter for way in ways for parameter in way.sql.parameters)
-    return Lead(Sql(text, parameters), all(way.exact for way in ways))
+def _union(ways: Sequence[Lead | None]) -> Lead | None:
+    found = [way for way in ways if way is not None]
+    if len(found) < len(ways):
+        return None
+    text = " UNION ".join(way.sql.text for way in found)
+    parameters = tuple(parameter for way in found for parameter in way.sql.parameters)
+    return Lead(Sql(text, parameters), all(way.exact for way in found))
 
 
 def shortest(connection: sqlite3.Connection, found: Sequence[Lead]) -> Lead | None:
