@@ -28,7 +28,7 @@ async def held(sqlite):
     started, go = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
-    def hold(_):
+    def hold(*_):
         loop.call_soon_threadsafe(started.set)
         assert go.wait(10)
         return "done"
@@ -65,7 +65,7 @@ async def test_waiting_writes_share_a_transaction(sqlite):
 async def test_a_failure_stays_alone(sqlite):
     """In one transaction, a conflict and a bug each hurt the one who made it and nobody else."""
 
-    def bug(raw):
+    def bug(raw, _):
         raw.execute('DELETE FROM "session"')
         raise ZeroDivisionError
 
@@ -91,7 +91,7 @@ async def test_a_commit_that_fails_fails_everybody(sqlite):
     outcomes = await asyncio.gather(
         sqlite.insert(SESSION, make_stored_session("ses-1", slug="a")),
         sqlite.insert(SESSION, make_stored_session("ses-2", slug="a")),
-        sqlite._writer.write(lambda raw: raw.execute("INSERT INTO child VALUES (99)"), "session"),
+        sqlite._writer.write(lambda raw, _: raw.execute("INSERT INTO child VALUES (99)"), "session"),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [sqlite3.IntegrityError] * 3
@@ -116,7 +116,7 @@ async def test_a_write_that_has_begun_is_finished(sqlite):
     begun, go, results = asyncio.Event(), threading.Event(), []
     loop = asyncio.get_running_loop()
 
-    def work(raw):
+    def work(*_):
         loop.call_soon_threadsafe(begun.set)
         assert go.wait(10)
         return "result"
@@ -145,7 +145,7 @@ async def test_a_conflict_is_told_to_a_cancelled_caller(sqlite, held):
     await_begun = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def work(raw):
+    def work(*_):
         loop.call_soon_threadsafe(await_begun.set)
         raise SlugTaken(SESSION, "a")
 

@@ -156,7 +156,7 @@ class SqliteStore:
     async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
         """Removes a resource; raises Stale."""
         table = self._table(kind)
-        await self._writer.write(lambda connection: rows.delete(connection, table, id_, revision), table.name)
+        await self._writer.write(lambda connection, later: rows.delete(connection, later, table, id_, revision), table.name)
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""

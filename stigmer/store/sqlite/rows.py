@@ -1,10 +1,14 @@
-"""Writes and reads single resources. Everything here runs in a connection's thread."""
+"""Writes and reads single resources. Everything here runs in a connection's thread.
+
+Words are written at the end of a transaction: FTS5 writes out what it has whenever another statement begins that can fail
+half-way, which would make a segment of its index for each resource.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from stigmer.errors import IdTaken, SlugTaken, Stale
 from stigmer.store import Document, Owner, Stored
@@ -14,8 +18,11 @@ from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
 from stigmer.store.words import words_of
 
+Later: TypeAlias = list[tuple[str, tuple[object, ...]]]
+"""Statements and their parameters, to be run at the end of the transaction."""
 
-def insert(connection: sqlite3.Connection, table: Table, document: Document) -> Stored:
+
+def insert(connection: sqlite3.Connection, later: Later, table: Table, document: Document) -> Stored:
     """Writes a new resource.
 
     Raises:
@@ -38,11 +45,11 @@ def insert(connection: sqlite3.Connection, table: Table, document: Document) -> 
         raise damaged()
     _add_tags(connection, table, document, sequence)
     _add_labels(connection, table, document, sequence)
-    connection.execute(table.write.add_words, (sequence, words_in(table, document.indexed)))
+    later.append((table.write.add_words, (sequence, words_in(table, document.indexed))))
     return Stored(sequence, 1, document.wire)
 
 
-def update(connection: sqlite3.Connection, table: Table, document: Document, revision: int) -> Stored:
+def update(connection: sqlite3.Connection, later: Later, table: Table, document: Document, revision: int) -> Stored:
     """Replaces a resource; owner and slug stay.
 
     Raises:
@@ -64,12 +71,11 @@ def update(connection: sqlite3.Connection, table: Table, document: Document, rev
         _add_labels(connection, table, document, sequence)
     before, after = _words(table, old[1:]), _words(table, new[1:])
     if before != after:
-        connection.execute(write.drop_words, (sequence, before))
-        connection.execute(write.add_words, (sequence, after))
+        later += [(write.drop_words, (sequence, before)), (write.add_words, (sequence, after))]
     return Stored(sequence, revision + 1, document.wire)
 
 
-def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int) -> int:
+def delete(connection: sqlite3.Connection, later: Later, table: Table, id_: str, revision: int) -> int:
     """Removes a resource and remembers its id; gives its sequence.
 
     Raises:
@@ -77,7 +83,7 @@ def delete(connection: sqlite3.Connection, table: Table, id_: str, revision: int
     """
     write = table.write
     sequence, _, _, _, _, *values = _locate(connection, table, id_, revision)
-    connection.execute(write.drop_words, (sequence, _words(table, values)))
+    later.append((write.drop_words, (sequence, _words(table, values))))
     for statement in (write.delete, write.drop_tags, write.drop_labels):
         connection.execute(statement, (sequence,))
     connection.execute(write.remember, (id_,))

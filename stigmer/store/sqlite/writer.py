@@ -11,16 +11,18 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
+from stigmer.errors import IdTaken, SlugTaken, Stale
 from stigmer.store import Commit, Stored
 from stigmer.store.sqlite.checkpoints import restart_log
 from stigmer.store.sqlite.connection import BUSY_SECONDS, submit
 from stigmer.store.sqlite.faults import busy, translated
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.promise import Promise, outcome, settle
+from stigmer.store.sqlite.rows import Later
 from stigmer.store.sqlite.wal_index import follows
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], Any]
+Work = Callable[[sqlite3.Connection, Later], Any]
 Look = Callable[[], bytes | None]
 """Gives the store's version; in any thread."""
 
@@ -70,11 +72,12 @@ class Writer:
         self._pump: asyncio.Task[None] | None = None
         self._restart_log = False
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], table: str, size: int = 0) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection, Later], T], table: str, size: int = 0) -> T:
         """Runs ``work`` in a transaction and gives its result once that is durable.
 
         Args:
-            work: gives what it has written to ``table``: the resource, or the sequence of one that is gone.
+            work: gives what it has written to ``table``: the resource, or the sequence of one that is gone. Where it raises
+                IdTaken, SlugTaken or Stale it has written nothing. It may be run twice, the first time in vain.
             table: the name of the table.
             size: in bytes, roughly.
 
@@ -172,32 +175,45 @@ def _carry_out(
 
 
 def commit_together(connection: sqlite3.Connection, works: Sequence[Work], look: Look = lambda: None) -> _Done:
-    """Runs each of ``works`` in a savepoint of one transaction; gives a result or an exception for each.
+    """Runs ``works`` in one transaction; gives a result or an exception for each.
 
-    When the transaction fails, all get its exception: nobody is told of a write, or of a conflict with a write, that
-    never came to be.
+    When one of them fails half-way, each is run in a transaction of its own, so that the failure stays alone; savepoints
+    would do the same, at a price that all pay. When the transaction itself fails, all get
+    its exception: nobody is told of a write, or of a conflict with a write, that never came to be.
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
         before = look()  # from here on nobody else can write
-        results = [_attempt(connection, work) for work in works]
+        later: Later = []
+        results = [_attempt(connection, work, later) for work in works]
+        for statement, parameters in later:
+            connection.execute(statement, parameters)
         connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - whatever it is, every request of the batch has to hear of it
         with contextlib.suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        if isinstance(error, _Halfway):
+            return _one_by_one(connection, works, look, error)
         return _Done([translated(error) for _ in works])
     return _Done(results, before, look())
 
 
-def _attempt(connection: sqlite3.Connection, work: Work) -> Any:
-    connection.execute("SAVEPOINT one")
+class _Halfway(Exception):
+    """A request has failed after it had written something; the cause says how."""
+
+
+def _attempt(connection: sqlite3.Connection, work: Work, later: Later) -> Any:
     try:
-        result = work(connection)
+        return work(connection, later)
+    except (IdTaken, SlugTaken, Stale) as conflict:
+        return conflict
     except Exception as error:
-        if not connection.in_transaction:  # SQLite itself has taken everything back
-            raise
-        connection.execute("ROLLBACK TO one")
-        result = translated(error)
-    connection.execute("RELEASE one")
-    return result
+        raise _Halfway from error
+
+
+def _one_by_one(connection: sqlite3.Connection, works: Sequence[Work], look: Look, halfway: _Halfway) -> _Done:
+    if len(works) == 1 and isinstance(halfway.__cause__, Exception):
+        return _Done([translated(halfway.__cause__)])
+    results = [commit_together(connection, [work]).results[0] for work in works]
+    return _Done(results, None, look())
