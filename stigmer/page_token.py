@@ -54,4 +54,4 @@ def _key(data: bytes) -> str | int:
 
 def _mac(secret: bytes, purpose: tuple[object, ...], place: bytes) -> bytes:
     bound = json.dumps(purpose, ensure_ascii=False, separators=(",", ":")).encode()
-    return hmac.digest(secret, place + hashlib.sha256(bound).digest(), "sha256")[:_MAC_BYTES]
+    return hashlib.blake2b(place + hashlib.blake2b(bound).digest(), digest_size=_MAC_BYTES, key=secret).digest()

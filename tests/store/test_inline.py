@@ -10,9 +10,12 @@ import pytest
 
 from stigmer.errors import DataLoss
 from stigmer.session.kind import SESSION
+from stigmer.store import Query
+from stigmer.store.selection import Order, Tag, Word
 from stigmer.store.sqlite import inline
 from stigmer.store.sqlite.connection import connect_inline, submit
 from stigmer.store.sqlite.inline import DECLINED, InlineReader
+from stigmer.store.sqlite.pages import is_short
 from stigmer.testing.store import make_stored_session
 
 
@@ -47,23 +50,23 @@ async def test_no_thread_is_asked(sqlite):
 
 def test_slow_ones_are_left_to_threads(clock):
     """Each time a look-up holds the loop, more time passes until the next one may; one that is quick makes up for it."""
-    connection = object()
+    connection = sqlite3.connect(":memory:")
     reader = InlineReader(connection)
     for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0):
-        assert reader.look_up(works(0.003, clock)) is connection
+        assert reader.read(works(0.003, clock)) is connection
         clock.now += pause * 0.99
-        assert reader.look_up(works(0, clock)) is DECLINED
+        assert reader.read(works(0, clock)) is DECLINED
         clock.now += pause * 0.02
-    assert reader.look_up(works(0.001, clock)) is connection
-    assert reader.look_up(works(0.003, clock)) is connection
+    assert reader.read(works(0.001, clock)) is connection
+    assert reader.read(works(0.003, clock)) is connection
     clock.now += 0.051
-    assert reader.look_up(works(0, clock)) is connection
+    assert reader.read(works(0, clock)) is connection
 
 
 async def test_whatever_is_declined_is_answered(sqlite, monkeypatch):
     """Threads do it, with the same answers and the same errors."""
     stored = await sqlite.insert(SESSION, make_stored_session("ses-1"))
-    monkeypatch.setattr(sqlite._inline, "look_up", lambda _: DECLINED)
+    monkeypatch.setattr(sqlite._lookups, "read", lambda _: DECLINED)
     assert await sqlite.get(SESSION, "ses-1") == stored
     assert await sqlite.id_used(SESSION, "ses-1")
     await submit(sqlite._connections[0], lambda raw: raw.execute("UPDATE session SET wire = x'00'"))
@@ -75,7 +78,7 @@ async def test_it_waits_for_no_lock(path, sqlite):
     """Where somebody holds the whole file, a thread waits, and not the loop."""
     connection = connect_inline(path)
     reader = InlineReader(connection)
-    assert reader.look_up(lambda raw: raw.execute("SELECT 1").fetchall()) == [(1,)]
+    assert reader.read(lambda raw: raw.execute("SELECT 1").fetchall()) == [(1,)]
 
     def locked(_):
         error = sqlite3.OperationalError("database is locked")
@@ -83,16 +86,42 @@ async def test_it_waits_for_no_lock(path, sqlite):
         raise error
 
     began = time.monotonic()
-    assert reader.look_up(locked) is DECLINED
+    assert reader.read(locked) is DECLINED
     assert connection.execute("PRAGMA busy_timeout").fetchall() == [(0,)]
     assert time.monotonic() - began < 1
     reader.close()
 
 
+async def test_what_takes_too_long_is_broken_off(path, sqlite):
+    """A list that would hold the loop goes to a thread, and so do the next ones for a while."""
+    reader = InlineReader(connect_inline(path))
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT COUNT(*) FROM n"
+    began = time.monotonic()
+    assert reader.read(lambda raw: raw.execute(endless).fetchall()) is DECLINED
+    assert reader.read(lambda raw: raw.execute("SELECT 1").fetchall()) is DECLINED
+    assert time.monotonic() - began < 1
+    reader.close()
+
+
+async def test_pages_are_read_without_a_thread(sqlite, monkeypatch):
+    """Short ones of plain lists, with the same totals; all others, and those that are declined, are left to threads."""
+    for number in range(5):
+        await sqlite.insert(SESSION, make_stored_session(f"ses-{number}", tags=["t"]))
+    for query in (Query(limit=2), Query(tags=("t",), limit=100), Query(equal={"agent_instance_id": "ain-1"}, limit=1)):
+        with pytest.raises(StopIteration) as ended:
+            sqlite.page(SESSION, query).send(None)
+        assert ended.value.value.total == 5
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite._pages, "read", lambda _: DECLINED)
+            assert await sqlite.page(SESSION, query) == ended.value.value
+    for query in (Query(limit=101), Query(order=Order("name")), Query(condition=Tag("t")), Query(words=(Word("x"),))):
+        assert not is_short(query)
+
+
 async def test_it_cannot_write(sqlite):
     """Its connection is for queries only."""
     with pytest.raises(Exception, match=r"^the store cannot be written now$"):
-        sqlite._inline.look_up(lambda raw: raw.execute("DELETE FROM meta"))
+        sqlite._lookups.read(lambda raw: raw.execute("DELETE FROM meta"))
 
 
 async def test_it_holds_no_snapshot(path, sqlite):
@@ -101,4 +130,4 @@ async def test_it_holds_no_snapshot(path, sqlite):
         document = make_stored_session("ses-1", subject=str(number))
         stored = await (sqlite.update(SESSION, document, revision - 1) if number else sqlite.insert(SESSION, document))
         assert await sqlite.get(SESSION, "ses-1") == stored
-        assert not sqlite._inline._connection.in_transaction
+        assert not sqlite._lookups._connection.in_transaction

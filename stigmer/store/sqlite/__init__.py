@@ -22,11 +22,12 @@ from stigmer.store.sqlite.changes import changes
 from stigmer.store.sqlite.check import check
 from stigmer.store.sqlite.checkpoints import Checkpoints
 from stigmer.store.sqlite.connection import connect, connect_inline, submit
+from stigmer.store.sqlite.counts import Counts
 from stigmer.store.sqlite.faults import closed, translated
 from stigmer.store.sqlite.inline import DECLINED, InlineReader
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.opening import make_ready
-from stigmer.store.sqlite.pages import page
+from stigmer.store.sqlite.pages import is_short, page
 from stigmer.store.sqlite.readers import Readers
 from stigmer.store.sqlite.table import Table, distinct
 from stigmer.store.sqlite.wal_index import WalIndex
@@ -53,7 +54,7 @@ async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
             for number in range(2 + READERS):
                 connections.append(await connect(path, query_only=number > 1))  # noqa: PERF401 - those made so far get closed
             await submit(connections[0], lambda connection: connection.execute("SELECT one FROM meta").fetchall())
-            inline = await asyncio.to_thread(connect_inline, path)
+            inline = await asyncio.to_thread(lambda: (connect_inline(path), connect_inline(path)))
         return SqliteStore(path, tables, secret, lock, Connections(connections, inline))
     except BaseException:
         for connection in connections:
@@ -82,11 +83,11 @@ class Connections(NamedTuple):
 
     Attributes:
         threaded: each with a thread of its own: the one that writes, the one that makes checkpoints, those that read.
-        inline: the one that is read in the event loop.
+        inline: those that are read in the event loop: for look-ups and for pages, which should not suffer for each other.
     """
 
     threaded: Sequence[aiosqlite.Connection]
-    inline: sqlite3.Connection
+    inline: tuple[sqlite3.Connection, sqlite3.Connection]
 
 
 class SqliteStore:
@@ -112,7 +113,8 @@ class SqliteStore:
         self._checkpoints = Checkpoints(checkpointing, self._writer.restart_log)
         self._writer.committed = self._committed
         self._readers = Readers(reading)
-        self._inline = InlineReader(connections.inline)
+        self._lookups, self._pages = (InlineReader(each) for each in connections.inline)
+        self._counts = Counts()
         self._alone: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -138,7 +140,7 @@ class SqliteStore:
 
     async def _look_up(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """In the loop if that is quick, else in a thread."""
-        found = self._inline.look_up(work)
+        found = self._lookups.read(work)
         return await self._readers.look_up(work) if found is DECLINED else found
 
     async def insert(self, kind: Kind[Any], document: Document) -> Stored:
@@ -161,6 +163,10 @@ class SqliteStore:
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
         table = self._table(kind)
+        if is_short(query):
+            found = self._pages.read(lambda connection: page(connection, table, query, self._counts))
+            if found is not DECLINED:
+                return found
         return await self._readers.scan(lambda connection, counts: page(connection, table, query, counts))
 
     def version(self) -> bytes | None:
@@ -211,7 +217,8 @@ class SqliteStore:
         await self._checkpoints.finish()
         for connection in self._connections:
             await connection.close()
-        self._inline.close()
+        self._lookups.close()
+        self._pages.close()
         if self._index is not None:
             self._index.close()
         self._lock.close()

@@ -63,9 +63,10 @@ _MEANING: dict[int, Callable[[], StigmerError]] = {
 }
 
 
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether somebody else holds a lock."""
-    return _MEANING.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY) is _busy
+def may_wait(error: sqlite3.Error) -> bool:
+    """Whether the same would succeed for somebody who has time: a lock was held, or the read was broken off."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    return code == sqlite3.SQLITE_INTERRUPT or _MEANING.get(code) is _busy
 
 
 def translated(error: Exception) -> Exception:

@@ -23,6 +23,7 @@ from stigmer.store.sqlite.views import View, sees
 _JOINED = 16
 """So many posting lists are joined to the leader; of more, tags are counted: a join takes 64 tables."""
 _BOUND_TAGS = 500
+_SHORT = 100
 _WANTED = "wanted"
 
 
@@ -46,6 +47,12 @@ class _Selection(NamedTuple):
     sequence: str
     where: str
     parameters: tuple[object, ...]
+
+
+def is_short(query: Query) -> bool:
+    """Whether a page is likely to take less than a millisecond: a hundred entries at most, in order, of a plain list."""
+    plain = query.condition is None and not query.words and query.order == BY_CREATION and query.visible is None
+    return plain and query.limit <= _SHORT and len(query.equal) + len(query.tags) <= 1
 
 
 def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
