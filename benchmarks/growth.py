@@ -100,11 +100,20 @@ class Load(NamedTuple):
 
     Attributes:
         limit: how many times as long it may take in the largest store as in the smallest; None where it is told only.
+        cache: whether the server has one. A small store would be in it as a whole.
     """
 
     path: str
     requests: Callable[[int], Iterator[bytes]]
     limit: float | None = SELECTIVE
+    cache: bool = True
+
+
+class Server(NamedTuple):
+    """The servers of a store: one as it comes, and one without a cache."""
+
+    address: str
+    uncached: str
 
 
 def _ids(size: int) -> Iterator[int]:
@@ -150,11 +159,12 @@ def _updates(size: int) -> Iterator[bytes]:
 
 
 LOADS = {
-    "get": Load(f"{QUERY}/get", lambda size: (SessionId(value=f"ses-{n:026}").to_binary() for n in _ids(size))),
-    "get, read before": Load(f"{QUERY}/get", _recent),
+    "get": Load(f"{QUERY}/get", lambda size: (SessionId(value=f"ses-{n:026}").to_binary() for n in _ids(size)), cache=False),
+    "get, out of the cache": Load(f"{QUERY}/get", _recent),
     "get by reference": Load(
         f"{QUERY}/getByReference",
         lambda size: (ApiResourceReference(org=f"org-{n % 97}", slug=f"session-{n}").to_binary() for n in _ids(size)),
+        cache=False,
     ),
     "first page": Load(f"{QUERY}/list", _lists()),
     "middle page": Load(f"{QUERY}/list", _lists()),
@@ -199,19 +209,20 @@ async def after_writes(address: str, count: int) -> float:
     return statistics.median(took) * 1e6
 
 
-def compare(options: argparse.Namespace, servers: dict[int, str]) -> dict[str, list[float]]:
+def compare(options: argparse.Namespace, servers: dict[int, Server]) -> dict[str, list[float]]:
     """Medians of each operation, one for each size."""
-    middles = {size: asyncio.run(middle(address, size)) for size, address in servers.items()}
+    middles = {size: asyncio.run(middle(server.address, size)) for size, server in servers.items()}
     found: dict[str, list[list[float]]] = {}
-    for name, (path, requests, _) in LOADS.items():
-        streams = {s: itertools.repeat(middles[s]) if name == "middle page" else requests(s) for s in servers}
+    for name, load in LOADS.items():
+        streams = {s: itertools.repeat(middles[s]) if name == "middle page" else load.requests(s) for s in servers}
         for _ in range(options.rounds):
-            for column, (size, address) in enumerate(servers.items()):
-                rate = measure(address, path, streams[size], in_flight=1, seconds=options.seconds)
+            for column, (size, server) in enumerate(servers.items()):
+                address = server.address if load.cache else server.uncached
+                rate = measure(address, load.path, streams[size], in_flight=1, seconds=options.seconds)
                 found.setdefault(name, [[] for _ in servers])[column].append(rate.p50_us)
     for _ in range(options.rounds):
-        for column, address in enumerate(servers.values()):
-            took = asyncio.run(after_writes(address, 5))
+        for column, server in enumerate(servers.values()):
+            took = asyncio.run(after_writes(server.address, 5))
             found.setdefault(AFTER_WRITE, [[] for _ in servers])[column].append(took)
     return {name: [statistics.median(column) for column in columns] for name, columns in found.items()}
 
@@ -247,7 +258,9 @@ def main() -> int:
             path = folder / f"{size}.db"
             if not path.exists():
                 asyncio.run(seed(path, size))
-            servers[size], _ = stack.enter_context(stigmer(f"sqlite:///{path.resolve()}"))
+            store = f"sqlite:///{path.resolve()}"
+            addresses = [stack.enter_context(stigmer(store, "--cache-bytes", kept))[0] for kept in ("67108864", "0")]
+            servers[size] = Server(*addresses)
         found = compare(options, servers)
     fine = table(options.sizes, found)
     if options.plot:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import aiosqlite
 
+from stigmer.store.sqlite.conditions import register
+
 T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
@@ -65,6 +67,7 @@ def prepare(connection: sqlite3.Connection, query_only: bool) -> None:
     """Sets what holds for a connection and not for the file."""
     for pragma in (*_ALWAYS, f"PRAGMA query_only = {int(query_only)}"):
         connection.execute(pragma)
+    register(connection)
 
 
 async def submit(connection: aiosqlite.Connection, function: Callable[..., T], *arguments: object) -> T:

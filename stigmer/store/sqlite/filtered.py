@@ -11,7 +11,7 @@ from typing import NamedTuple
 from stigmer.store import Page, Query, Stored, fitting
 from stigmer.store.selection import AllOf, Compare, Condition, Operator, Order, Position, Tag
 from stigmer.store.sqlite.checksum import of_wire
-from stigmer.store.sqlite.conditions import Sql, column_of, joined, register, true_of_row
+from stigmer.store.sqlite.conditions import Sql, column_of, joined, true_of_row
 from stigmer.store.sqlite.counts import Counts, size
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.leads import Lead, lead_of, of_view, of_words, shortest
@@ -46,7 +46,6 @@ def filtered_page(connection: sqlite3.Connection, table: Table, query: Query, co
     """One page, and how many the query selects, of the moment of the transaction that the connection is in."""
     if query.visible is not None and not (query.visible.owners or query.visible.ids):
         return Page([], more=False, total=0)
-    register(connection)
     choice = _choose(connection, query, list(_parts(connection, table, query, counts)))
     key = table.name, choice.key, query.visible
     total = counts.known_total(key)
