@@ -139,7 +139,8 @@ def _lists(**fields: object) -> Callable[[int], Iterator[bytes]]:
 
 
 def _applies(size: int) -> Iterator[bytes]:
-    return (session(number).to_binary() for number in _ids(size))
+    """To sessions that nobody updates."""
+    return (session(number & ~1).to_binary() for number in _ids(size))
 
 
 def _creates(size: int) -> Iterator[bytes]:
@@ -152,7 +153,7 @@ def _creates(size: int) -> Iterator[bytes]:
 
 def _updates(size: int) -> Iterator[bytes]:
     for number in _ids(size):
-        changed = session(number)
+        changed = session(number | 1)
         if changed.spec:
             changed.spec.thread_id = f"{random.getrandbits(60):x}"
         yield changed.to_binary()

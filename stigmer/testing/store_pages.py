@@ -6,7 +6,7 @@ import asyncio
 
 from stigmer.session.kind import SESSION
 from stigmer.store import ENTRY_OVERHEAD, Query, Store
-from stigmer.store.selection import Position
+from stigmer.store.selection import Order, Position
 from stigmer.testing.stored import make_stored_session, read_all
 
 
@@ -65,6 +65,7 @@ class PageConformance:
         await store.insert(SESSION, make_stored_session("ses-2", tags=tags[1:]))
         for some in (tags, tags[:2], ["", "a\0b"]):
             assert await read_all(store, Query(tags=tuple(some))) == [document.wire]
+            assert await read_all(store, Query(tags=tuple(some), order=Order("name"))) == [document.wire]
         assert await read_all(store, Query(tags=(*tags, "a\0"))) == []
 
     async def test_pages_end_before_they_are_too_large(self, store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from stigmer.store.evaluate import like
@@ -25,6 +25,8 @@ from stigmer.store.selection import (
 from stigmer.store.sqlite.table import Table
 
 _LIKE = "is_like"
+_WANTED = "wanted"
+_BOUND_TAGS = 500
 _SPECIAL = str.maketrans({each: f"[{each}]" for each in "*?["})
 _COLUMNS: Mapping[str, str] = {"owner_scope": "scope"}
 """Fields whose columns have another name."""
@@ -91,6 +93,20 @@ def _carried(table: Table, what: str, condition: Sql) -> Sql:
         f"WHERE o.sequence = r.sequence AND {condition.text}) > 0"
     )
     return Sql(text, condition.parameters)
+
+
+def carries(connection: sqlite3.Connection, table: Table, sequence: str, tags: Sequence[str]) -> Sql:
+    """The resource with this sequence carries all of ``tags``, however many, none of them twice."""
+    if len(tags) <= _BOUND_TAGS:
+        among = Sql(f"o.tag IN ({', '.join('?' * len(tags))})", tuple(tags))
+    else:  # more than a statement takes as parameters
+        connection.create_function(_WANTED, 1, frozenset(tags).__contains__)
+        among = Sql(f"{_WANTED}(o.tag)")
+    text = (
+        f'(SELECT COUNT(*) FROM "{table.name}_tag" AS o INDEXED BY "{table.name}_tag_by_sequence" '  # noqa: S608 - validated names
+        f"WHERE o.sequence = {sequence} AND {among.text}) = {len(tags)}"
+    )
+    return Sql(text, among.parameters)
 
 
 def is_like(column: str, pieces: tuple[str, ...]) -> Sql:

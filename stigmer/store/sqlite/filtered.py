@@ -11,12 +11,17 @@ from typing import NamedTuple
 from stigmer.store import Page, Query, Stored, fitting
 from stigmer.store.selection import AllOf, Compare, Condition, Operator, Order, Position, Tag
 from stigmer.store.sqlite.checksum import of_wire
-from stigmer.store.sqlite.conditions import Sql, column_of, joined, true_of_row
+from stigmer.store.sqlite.conditions import Sql, carries, column_of, joined, true_of_row
 from stigmer.store.sqlite.counts import Counts, size
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.leads import Lead, lead_of, of_view, of_words, shortest
 from stigmer.store.sqlite.table import Table
 from stigmer.store.sqlite.views import sees
+
+_SINGLE_TAGS = 16
+"""Of more tags, the rest is counted: SQL has no room for thousands of comparisons."""
+_LEADS = 16
+"""Among so many is the shortest looked for."""
 
 
 class _Part(NamedTuple):
@@ -64,8 +69,11 @@ def filtered_page(connection: sqlite3.Connection, table: Table, query: Query, co
 
 
 def _parts(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Iterator[_Part]:
-    for condition in _conditions(query):
+    tags = list(dict.fromkeys(query.tags))
+    for condition in (*_conditions(query), *map(Tag, tags[:_SINGLE_TAGS])):
         yield _Part(true_of_row(table, condition), lead_of(table, condition))
+    if tags[_SINGLE_TAGS:]:
+        yield _Part(carries(connection, table, "r.sequence", tags[_SINGLE_TAGS:]), None)
     if query.words:
         yield _among(of_words(table, query.words))
     if query.visible is not None:
@@ -79,7 +87,7 @@ def _choose(connection: sqlite3.Connection, query: Query, parts: Sequence[_Part]
     ordered = [] if query.order.field else [lead for lead in found if lead.ordered]
     if len(parts) == len(ordered) == 1:
         return _Choice(key, ordered[0], short=False, where=None)
-    short = shortest(connection, found)
+    short = shortest(connection, found[:_LEADS])
     lead = short or next(iter(ordered), None)
     others = [part.where for part in parts if part.lead is None or not part.lead.exact or part.lead != lead]
     return _Choice(key, lead, short is not None, joined(" AND ", "1", others) if others or lead is None else None)
@@ -88,8 +96,6 @@ def _choose(connection: sqlite3.Connection, query: Query, parts: Sequence[_Part]
 def _conditions(query: Query) -> Iterator[Condition]:
     for column, text in query.equal.items():
         yield Compare(column, Operator.EQUAL, text)
-    for tag in dict.fromkeys(query.tags):
-        yield Tag(tag)
     if query.condition is not None:
         yield from _flat(query.condition)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from stigmer.store import Page, Query, Stored, fitting
 from stigmer.store.selection import BY_CREATION, Position
 from stigmer.store.sqlite.checksum import of_wire
+from stigmer.store.sqlite.conditions import carries
 from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.counts import Counts, size
 from stigmer.store.sqlite.faults import damaged
@@ -22,9 +23,7 @@ from stigmer.store.sqlite.views import View, sees
 
 _JOINED = 16
 """So many posting lists are joined to the leader; of more, tags are counted: a join takes 64 tables."""
-_BOUND_TAGS = 500
 _SHORT = 100
-_WANTED = "wanted"
 
 
 class _Filter(NamedTuple):
@@ -152,15 +151,19 @@ def _led_by(connection: sqlite3.Connection, table: Table, leader: _Posting, othe
         counted = [each.text for each in joined if isinstance(each, _Filter) and each.column is None]
         joined = [each for each in joined if isinstance(each, View) or each.column is not None]
     followers = [_following(table, each, f"f{number}", sequence) for number, each in enumerate(joined)]
-    tagged, tags = _carries(connection, table, sequence, counted)
+    tagged = [carries(connection, table, sequence, counted)] if counted else []
     entries = " CROSS JOIN ".join([source, *(follower for follower, _, _ in followers)])
     return _Selection(
         frozenset([leader, *others]),
         entries if sequence == "r.sequence" else f'{entries} CROSS JOIN "{table.name}" AS r ON r.sequence = {sequence}',
         entries,
         sequence,
-        " AND ".join([first, *(condition for _, condition, _ in followers), *tagged]),
-        (*parameters, *(text for _, _, texts in followers for text in texts), *tags),
+        " AND ".join([first, *(condition for _, condition, _ in followers), *(each.text for each in tagged)]),
+        (
+            *parameters,
+            *(text for _, _, texts in followers for text in texts),
+            *(each for sql in tagged for each in sql.parameters),
+        ),
     )
 
 
@@ -186,27 +189,6 @@ def _leading(table: Table, posting: _Posting) -> tuple[str, str, str, tuple[str,
         return f'"{table.name}_tag" AS l', "l.sequence", "l.tag = ?", (posting.text,)
     source = f'"{table.name}" AS r INDEXED BY "{table.index_name(posting.column)}"'
     return source, "r.sequence", f'r."{posting.column}" = ?', (posting.text,)
-
-
-def _carries(
-    connection: sqlite3.Connection, table: Table, sequence: str, tags: Sequence[str]
-) -> tuple[list[str], Sequence[str]]:
-    """The condition that a resource carries all of ``tags``, and its parameters.
-
-    They are counted: where a join or EXISTS says the same, SQLite from 3.51 on may turn it into a scan.
-    """
-    if not tags:
-        return [], ()
-    if len(tags) <= _BOUND_TAGS:
-        among, parameters = f"o.tag IN ({', '.join('?' * len(tags))})", tags
-    else:  # more than a statement takes as parameters
-        connection.create_function(_WANTED, 1, frozenset(tags).__contains__)
-        among, parameters = f"{_WANTED}(o.tag)", ()
-    counted = (
-        f'(SELECT COUNT(*) FROM "{table.name}_tag" AS o INDEXED BY "{table.name}_tag_by_sequence" '  # noqa: S608 - validated names
-        f"WHERE o.sequence = {sequence} AND {among}) = {len(tags)}"
-    )
-    return [counted], parameters
 
 
 def _rarest(connection: sqlite3.Connection, table: Table, postings: Sequence[_Posting]) -> _Posting | None:
