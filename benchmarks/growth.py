@@ -48,7 +48,8 @@ GROUP = 500
 """So many sessions share an agent instance, and so many a label: what selective lists and filters find in a large store."""
 PAGE = 50
 RECENT = 1000
-SELECTIVE, BROAD = 1.5, "a third"
+LIMIT = 1.5
+"""So many times as long may a call take in the largest store as in the smallest."""
 _WORDS = ["fix", "build", "review", "deploy", "translate", "summarize", "plan", "test", "draft", "answer"]
 
 
@@ -105,7 +106,7 @@ class Load(NamedTuple):
 
     path: str
     requests: Callable[[int], Iterator[bytes]]
-    limit: float | None = SELECTIVE
+    limit: float | None = LIMIT
     cache: bool = True
 
 
@@ -179,12 +180,12 @@ LOADS = {
     ),
     "search": Load(f"{QUERY}/list", _lists(query="group{group} needs")),
     "by name": Load(f"{QUERY}/list", _lists(order_by="name")),
-    f"filter that {BROAD} meets": Load(f"{QUERY}/list", _lists(filter="labels.third = 1"), None),
+    "filter that a third meets": Load(f"{QUERY}/list", _lists(filter="labels.third = 1"), None),
     "apply, nothing changes": Load(f"{COMMAND}/apply", _applies),
     "update": Load(f"{COMMAND}/update", _updates),
     "create": Load(f"{COMMAND}/create", _creates),
 }
-AFTER_WRITE = f"filter that {BROAD} meets, after a write"
+AFTER_WRITE = "filter that a third meets, after a write"
 
 
 async def middle(address: str, size: int) -> bytes:
@@ -194,14 +195,14 @@ async def middle(address: str, size: int) -> bytes:
         for _ in range(max(1, size // 2000)):
             page = await client.list(page_size=min(1000, size // 2), page_token=token, read_mask=["metadata.id"])
             token = page.next_page_token
-    return ListSessionsRequest(page_size=PAGE, page_token=token, read_mask=None).to_binary()
+    return ListSessionsRequest(page_size=PAGE, page_token=token).to_binary()
 
 
 async def after_writes(address: str, count: int) -> float:
     """Microseconds of the page and total of a broad filter, each time somebody has just written; the median."""
     took = []
     async with SessionClient(address) as client:
-        creates = (create for create in _creates(0))
+        creates = _creates(0)
         for _ in range(count):
             await client._connection.call(f"{COMMAND}/create", next(creates), repeatable=False)  # noqa: SLF001 - bytes
             began = asyncio.get_running_loop().time()

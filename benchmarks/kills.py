@@ -6,6 +6,7 @@ Usage: ``python benchmarks/kills.py [KILLS [SEED]]``; 100 kills unless told othe
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import signal
 import subprocess
@@ -84,8 +85,8 @@ async def wrong(store: Store, told: dict[str, Told]) -> list[str]:
         if not (kept and used):
             found.append(f"{id_} was {what} at revision {revision}: {stored}")
     for query in (Query(), Query(tags=("t",)), Query(condition=Tag("u")), Query(words=(Word("after"),))):
-        page = await store.page(SESSION, Query(query.equal, query.tags, None, query.condition, query.words, limit=10**6))
-        first = await store.page(SESSION, Query(query.equal, query.tags, None, query.condition, query.words, limit=1))
+        page = await store.page(SESSION, dataclasses.replace(query, limit=10**6))
+        first = await store.page(SESSION, dataclasses.replace(query, limit=1))
         if not len(page.entries) == page.total == first.total:
             found.append(f"{query}: {len(page.entries)} entries, totals {page.total} and {first.total}")
     return found
