@@ -8,7 +8,7 @@ term       = [NOT | -] (restriction | "(" expression ")")
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stigmer.filtering.bad import Bad, echo
@@ -70,11 +70,7 @@ class _Parser:
         return token
 
     def _expression(self) -> Condition:
-        found = [self._sequence()]
-        while self._is("keyword", "AND"):
-            self._take()
-            found.append(self._sequence())
-        return _one(AllOf, found)
+        return self._separated(AllOf, "AND", self._sequence)
 
     def _sequence(self) -> Condition:
         found = [self._factor()]
@@ -83,11 +79,14 @@ class _Parser:
         return _one(AllOf, found)
 
     def _factor(self) -> Condition:
-        found = [self._term()]
-        while self._is("keyword", "OR"):
+        return self._separated(AnyOf, "OR", self._term)
+
+    def _separated(self, of: type[AllOf | AnyOf], keyword: str, part: Callable[[], Condition]) -> Condition:
+        found = [part()]
+        while self._is("keyword", keyword):
             self._take()
-            found.append(self._term())
-        return _one(AnyOf, found)
+            found.append(part())
+        return _one(of, found)
 
     def _term(self) -> Condition:
         if self._is("keyword", "NOT") or self._here.kind == "-":

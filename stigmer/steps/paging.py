@@ -30,7 +30,7 @@ async def load_page(ctx: RequestContext, equal: Mapping[str, str], tags: tuple[s
         equal=equal,
         tags=tags,
         visible=ctx.get(VISIBLE),
-        condition=condition_of(kind, request.filter) if request.filter else None,
+        condition=condition_of(kind, request.filter),
         words=words_of_query(request.query),
         order=order_of(request.order_by),
         after=await _position(ctx),

@@ -66,13 +66,18 @@ def _name(message: Any) -> str:
 
 
 def _created_at(message: Any) -> int:
-    audit = message.status.audit if message.status else None
-    return _microseconds(audit.spec_audit.created_at) if audit and audit.spec_audit else 0
+    info = _spec_audit(message)
+    return _microseconds(info.created_at) if info else 0
 
 
 def _updated_at(message: Any) -> int:
+    info = _spec_audit(message)
+    return _microseconds(info.updated_at) if info else 0
+
+
+def _spec_audit(message: Any) -> Any:
     audit = message.status.audit if message.status else None
-    return _microseconds(audit.spec_audit.updated_at) if audit and audit.spec_audit else 0
+    return audit.spec_audit if audit else None
 
 
 def _microseconds(time: Any) -> int:

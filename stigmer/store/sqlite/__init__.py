@@ -49,14 +49,18 @@ async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
     tables = distinct([Table(kind) for kind in kinds])
     path, secret, lock = await _made_ready(path, tables)
     connections: list[aiosqlite.Connection] = []
+    inline: list[sqlite3.Connection] = []
     try:
         with _translating():
             for number in range(2 + READERS):
                 connections.append(await connect(path, query_only=number > 1))  # noqa: PERF401 - those made so far get closed
             await submit(connections[0], lambda connection: connection.execute("SELECT one FROM meta").fetchall())
-            inline = await asyncio.to_thread(lambda: (connect_inline(path), connect_inline(path)))
+            for _ in range(2):
+                inline.append(connect_inline(path))  # noqa: PERF401 - as above; nobody is served yet whom it could hold up
         return SqliteStore(path, tables, secret, lock, Connections(connections, inline))
     except BaseException:
+        for each in inline:
+            each.close()
         for connection in connections:
             await connection.close()
         lock.close()
@@ -87,7 +91,7 @@ class Connections(NamedTuple):
     """
 
     threaded: Sequence[aiosqlite.Connection]
-    inline: tuple[sqlite3.Connection, sqlite3.Connection]
+    inline: Sequence[sqlite3.Connection]
 
 
 class SqliteStore:

@@ -47,7 +47,7 @@ async def connect(path: Path, *, query_only: bool = False) -> aiosqlite.Connecti
 
 
 def connect_inline(path: Path) -> sqlite3.Connection:
-    """A connection for look-ups in the event loop: made in any thread, used in one, and never waiting for locks.
+    """A connection for short reads in the event loop, which never waits for locks.
 
     Raises:
         sqlite3.Error: it cannot be opened.
@@ -56,7 +56,7 @@ def connect_inline(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection = sqlite3.connect(uri(path, "rw"), **options)
     try:
         prepare(connection, query_only=True)
-        connection.execute("SELECT one FROM meta").fetchall()  # reads the schema here, not in the loop
+        connection.execute("SELECT one FROM meta").fetchall()  # reads the schema now, and not when somebody waits
     except BaseException:
         connection.close()
         raise

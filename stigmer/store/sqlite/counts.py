@@ -37,10 +37,6 @@ class Counts:
         if version != self._version or len(self._totals) >= self._MOST or len(self._leaders) >= self._MOST:
             self._version, self._totals, self._leaders = version, {}, {}
 
-    def known_empty(self, selection: Hashable) -> bool:
-        """Whether it is known that ``selection`` has no entries."""
-        return self._totals.get(selection) == 0
-
     def note(self, selection: Hashable, values: Sequence[object], total: int) -> None:
         """Remembers how many entries ``selection`` has, unless the ``values`` in it are many or long."""
         if self._worth_keeping(values):

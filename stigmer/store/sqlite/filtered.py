@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -10,13 +9,12 @@ from typing import NamedTuple
 
 from stigmer.store import Page, Query, Stored, fitting
 from stigmer.store.selection import AllOf, Compare, Condition, Operator, Order, Position, Tag
-from stigmer.store.sqlite.checksum import of_wire
 from stigmer.store.sqlite.conditions import Sql, carries, column_of, joined, true_of_row
 from stigmer.store.sqlite.counts import Counts, size
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.leads import Lead, lead_of, of_view, of_words, shortest
+from stigmer.store.sqlite.listed import COLUMNS, listed
 from stigmer.store.sqlite.table import Table
-from stigmer.store.sqlite.views import sees
 
 _SINGLE_TAGS = 16
 """Of more tags, the rest is counted: SQL has no room for thousands of comparisons."""
@@ -174,21 +172,16 @@ def _source(table: Table, choice: _Choice, order: Order) -> Sql:
 
 
 def _rows(connection: sqlite3.Connection, table: Table, query: Query, places: list[Position]) -> Iterator[Stored]:
-    sql = (
-        f"SELECT r.sequence, revision, wire, wire_checksum, r.id, scope, owner FROM json_each(?) AS j "  # noqa: S608 - validated names
-        f'CROSS JOIN "{table.name}" AS r ON r.sequence = j.value'
-    )
+    sql = f'SELECT {COLUMNS} FROM json_each(?) AS j CROSS JOIN "{table.name}" AS r ON r.sequence = j.value'  # noqa: S608 - validated names
     sequences = [place.sequence for place in places]
-    with contextlib.closing(connection.execute(sql, (json.dumps(sequences),))) as cursor:
-        try:
-            for expected, row in zip(sequences, cursor, strict=True):
-                sequence, revision, wire, checksum, id_, scope, owner = row
-                seen = query.visible is None or sees(query.visible, id_, scope, owner)
-                if sequence != expected or of_wire(id_, wire) != checksum or not seen:
-                    raise damaged()
-                yield Stored(sequence, revision, wire)
-        except (TypeError, ValueError, AttributeError):  # damage can change a value's type
-            raise damaged() from None
+    rows = listed(connection, sql, (json.dumps(sequences),), query.visible)
+    try:
+        for expected, stored in zip(sequences, rows, strict=True):
+            if stored.sequence != expected:
+                raise damaged()
+            yield stored
+    except ValueError:  # an index leads to rows that are not there
+        raise damaged() from None
 
 
 def _count(connection: sqlite3.Connection, table: Table, choice: _Choice) -> int:

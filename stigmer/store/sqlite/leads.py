@@ -102,7 +102,7 @@ def shortest(connection: sqlite3.Connection, found: Sequence[Lead]) -> Lead | No
             return found[number]
         if limit > FEW:
             return None
-        limit = min(limit * _STEP, FEW + 1) if limit < FEW else FEW + 1
+        limit = min(limit * _STEP, FEW + 1)
     return None
 
 

@@ -5,21 +5,19 @@ What the caller may see is one more posting list.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from stigmer.store import Page, Query, Stored, fitting
 from stigmer.store.selection import BY_CREATION, Position
-from stigmer.store.sqlite.checksum import of_wire
 from stigmer.store.sqlite.conditions import carries
 from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.counts import Counts, size
-from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.filtered import filtered_page
+from stigmer.store.sqlite.listed import COLUMNS, listed
 from stigmer.store.sqlite.table import Table
-from stigmer.store.sqlite.views import View, sees
+from stigmer.store.sqlite.views import View
 
 _JOINED = 16
 """So many posting lists are joined to the leader; of more, tags are counted: a join takes 64 tables."""
@@ -66,11 +64,14 @@ def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Cou
 
 
 def _page(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> Page:
+    for column in query.equal:
+        if column not in table.columns:
+            raise LookupError(f"{table.name} has no index on {column!r}")
     counts.refresh(connection)
     if query.condition is not None or query.words or query.order != BY_CREATION:
         return filtered_page(connection, table, query, counts)
     selection = _select(connection, table, query, counts)
-    if selection is None or counts.known_empty(selection):
+    if selection is None or counts.known_total(selection) == 0:
         return Page([], more=False, total=0)
     entries, more = fitting(_rows(connection, selection, query), query)
     end = Position(entries[-1].sequence) if entries else None
@@ -101,27 +102,17 @@ def _total(connection: sqlite3.Connection, table: Table, selection: _Selection, 
 
 
 def _rows(connection: sqlite3.Connection, selection: _Selection, query: Query) -> Iterator[Stored]:
-    sequence, visible = selection.sequence, query.visible
+    sequence = selection.sequence
     sql = (
-        f"SELECT r.sequence, r.revision, r.wire, r.wire_checksum, r.id, r.scope, r.owner FROM {selection.rows} "  # noqa: S608 - made of validated names
+        f"SELECT {COLUMNS} FROM {selection.rows} "  # noqa: S608 - made of validated names
         f"WHERE {selection.where} AND {sequence} > ? ORDER BY {sequence} LIMIT ?"
     )
     bounds = (max(_after(query), 0), query.limit + 1)
-    with contextlib.closing(connection.execute(sql, (*selection.parameters, *bounds))) as cursor:
-        try:
-            for number, revision, wire, expected, id_, scope, owner in cursor:
-                if of_wire(id_, wire) != expected or not (visible is None or sees(visible, id_, scope, owner)):
-                    raise damaged()  # where it is an index that is damaged, too, nobody gets what is not his to see
-                yield Stored(number, revision, wire)
-        except (TypeError, AttributeError):  # damage can change a value's type
-            raise damaged() from None
+    return listed(connection, sql, (*selection.parameters, *bounds), query.visible)
 
 
 def _select(connection: sqlite3.Connection, table: Table, query: Query, counts: Counts) -> _Selection | None:
     """The query as SQL, or None when nothing can match."""
-    for column in query.equal:
-        if column not in table.columns:
-            raise LookupError(f"{table.name} has no index on {column!r}")
     tags = dict.fromkeys(query.tags)
     postings: list[_Posting] = [_Filter(column, text) for column, text in query.equal.items()]
     postings += [_Filter(None, tag) for tag in tags]
