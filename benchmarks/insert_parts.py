@@ -64,9 +64,15 @@ def without_tags_and_labels(_: sqlite3.Connection, table: Table) -> None:
     rows._add_tags = rows._add_labels = lambda *_: None  # noqa: SLF001 - parts of an insert
 
 
-def without_log(connection: sqlite3.Connection, table: Table) -> None:
-    """Neither logs changes nor keeps the size."""
-    connection.execute(f'DROP TRIGGER "{table.name}_log_insert"')
+def without_feed(_: sqlite3.Connection, table: Table) -> None:
+    """Tells nobody."""
+    del table
+    rows._log = lambda *_: None  # noqa: SLF001 - a part of an insert
+
+
+def without_size(connection: sqlite3.Connection, table: Table) -> None:
+    """Does not count."""
+    connection.execute(f'DROP TRIGGER "{table.name}_size_insert"')
 
 
 def without_filters(connection: sqlite3.Connection, table: Table) -> None:
@@ -78,7 +84,8 @@ def without_filters(connection: sqlite3.Connection, table: Table) -> None:
 PARTS: dict[str, Callable[[sqlite3.Connection, Table], None]] = {
     "words": without_words,
     "tags and labels": without_tags_and_labels,
-    "change log and size": without_log,
+    "change feed": without_feed,
+    "size": without_size,
     "indexes of filters and orders": without_filters,
 }
 

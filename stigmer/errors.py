@@ -7,7 +7,8 @@ with its step and answered INTERNAL without its text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Protocol
 
 DOMAIN = "stigmer.ai"
@@ -37,10 +38,12 @@ class StigmerError(Exception):
         code: the status' number in ``google.rpc.Code``.
         reason: UPPER_SNAKE, for ``google.rpc.ErrorInfo.reason``.
         text: what the client reads.
+        metadata: for ``google.rpc.ErrorInfo.metadata``; names in lowerCamelCase.
     """
 
     code: ClassVar[int] = 13
     reason: str = "INTERNAL"
+    metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, text: str, *, reason: str | None = None) -> None:
         super().__init__(text)
@@ -115,6 +118,48 @@ class Stale(StigmerError):
 
     def __init__(self, text: str = "the resource was changed by somebody else; read it again") -> None:
         super().__init__(text)
+
+
+class NotCurrent(StigmerError):
+    """A write was to replace a certain version, and that is not the current one. Running again would not help.
+
+    Args:
+        current: ``metadata.version.id`` of the current one; empty when there is none.
+    """
+
+    code = 10
+    reason = "VERSION_NOT_CURRENT"
+
+    def __init__(self, current: str) -> None:
+        text = f"the current version is {current}" if current else "there is no current version"
+        super().__init__(f"the version in metadata.version.id is not current; {text}")
+        self.metadata = {"currentVersionId": current}
+
+
+class KeyUsed(StigmerError):
+    """Another call with the same idempotency key has been answered meanwhile; its answer counts."""
+
+    code = 10
+    reason = "IDEMPOTENCY_KEY_USED"
+
+    def __init__(self) -> None:
+        super().__init__("another call with this idempotency-key was faster; repeat this one")
+
+
+class OutOfRange(StigmerError):
+    """What was asked for is no longer there, or not yet."""
+
+    code = 11
+    reason = "OUT_OF_RANGE"
+
+
+class Compacted(OutOfRange):
+    """The feed does not reach back, or on, to where somebody wants to go on from."""
+
+    reason = "CHANGES_COMPACTED"
+
+    def __init__(self) -> None:
+        super().__init__("the changes from there on are not all kept; list anew and go on from there")
 
 
 class Unavailable(StigmerError):

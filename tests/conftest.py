@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("stigmer.testing.store", "stigmer.testing.store_pages", "stigmer.testing.step")
+pytest.register_assert_rewrite(
+    *(f"stigmer.testing.{name}" for name in ("store", "store_changes", "store_feed", "store_pages", "store_selection", "step"))
+)
 
 # How long an example takes says nothing on a machine that does other things besides.
 settings.register_profile("stigmer", deadline=None)

@@ -11,7 +11,30 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from stigmer.kind import Kind
+from stigmer.store.feed import NO_CAUSE, Answers, Cause, Feed
 from stigmer.store.selection import BY_CREATION, Condition, Order, Position, Word
+
+__all__ = [
+    "BY_CREATION",
+    "ENTRY_OVERHEAD",
+    "NO_CAUSE",
+    "SECRET_BYTES",
+    "Cause",
+    "Changes",
+    "Commit",
+    "Condition",
+    "Document",
+    "Order",
+    "Owner",
+    "Page",
+    "Position",
+    "Query",
+    "Store",
+    "Stored",
+    "Visible",
+    "Word",
+    "fitting",
+]
 
 SECRET_BYTES = 32
 """Length of ``Store.secret()``."""
@@ -40,6 +63,7 @@ class Document:
         id: unique within the kind for ever, also after a deletion.
         owner: with ``slug`` unique within the kind.
         slug: the resource's name in addresses.
+        version: ``metadata.version.id``; may be empty.
         org: ``metadata.org``; may be empty.
         tags: without repetitions.
         labels: indexed as pairs.
@@ -52,6 +76,7 @@ class Document:
     id: str
     owner: Owner
     slug: str
+    version: str
     org: str
     tags: Sequence[str]
     labels: Mapping[str, str]
@@ -102,6 +127,7 @@ class Query:
         limit: at most this many entries, at least 1.
         max_bytes: the page ends before its wire bytes, each entry counted with 10 bytes more, exceed this; but it holds
             one entry at least if there is one.
+        as_of: whether the page should tell the number of the last change before it was read.
     """
 
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -113,6 +139,7 @@ class Query:
     after: Position | None = None
     limit: int = 100
     max_bytes: int = 10 * 1024 * 1024
+    as_of: bool = False
 
 
 def fitting(found: Iterable[Stored], query: Query) -> tuple[list[Stored], bool]:
@@ -135,12 +162,14 @@ class Page(NamedTuple):
         more: whether anything follows the last entry.
         total: how many the whole query selects, whatever ``after`` and ``limit``; of the same moment as the entries.
         end: the position of the last entry; None on an empty page.
+        as_of: the number of the last change of the kind that the page shows; None unless the query asks for it.
     """
 
     entries: Sequence[Stored]
     more: bool
     total: int
     end: Position | None = None
+    as_of: int | None = None
 
 
 class Changes(NamedTuple):
@@ -169,7 +198,7 @@ class Commit(NamedTuple):
     written: Sequence[tuple[str, int, Stored | None]]
 
 
-class Store(Protocol):
+class Store(Feed, Answers, Protocol):
     """Keeps documents by kind.
 
     Each write is durable and visible to every reader when it returns, or did not happen when it raises. Cancelling a call
@@ -191,25 +220,28 @@ class Store(Protocol):
     async def id_used(self, kind: Kind[Any], id_: str) -> bool:
         """Whether a resource has this id or ever had."""
 
-    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
         """Writes a new resource.
 
         Raises:
+            KeyUsed: there is an answer with the key of ``cause.answer``; this write, as every other, then does nothing.
             IdTaken: a resource has this id, or ever had.
             SlugTaken: another resource of the owner has the slug, and the id is free.
         """
 
-    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
+    async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:
         """Replaces the resource with the document's id. Owner and slug are those it was inserted with.
 
         Raises:
+            KeyUsed: as with ``insert``.
             Stale: its revision is not ``revision``, or it is gone.
         """
 
-    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
+    async def delete(self, kind: Kind[Any], id_: str, revision: int, cause: Cause = NO_CAUSE) -> None:
         """Removes a resource; its id stays used, its slug becomes free.
 
         Raises:
+            KeyUsed: as with ``insert``.
             Stale: its revision is not ``revision``, or it is gone.
         """
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stigmer.kind import Kind
-from stigmer.store import Commit, Document, Owner, Page, Query, Store, Stored
+from stigmer.store import NO_CAUSE, Cause, Commit, Document, Owner, Page, Query, Store, Stored
 from stigmer.store.entries import Entries, Key
+from stigmer.store.feed import MOST, Answer, Change, Claim, Most, Retention
 
 
 class CachedStore:
@@ -122,17 +123,17 @@ class CachedStore:
         """See ``Store``."""
         return await self._store.id_used(kind, id_)
 
-    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
         """See ``Store``."""
-        return await self._store.insert(kind, document)
+        return await self._store.insert(kind, document, cause)
 
-    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
+    async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:
         """See ``Store``."""
-        return await self._store.update(kind, document, revision)
+        return await self._store.update(kind, document, revision, cause)
 
-    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
+    async def delete(self, kind: Kind[Any], id_: str, revision: int, cause: Cause = NO_CAUSE) -> None:
         """See ``Store``."""
-        await self._store.delete(kind, id_, revision)
+        await self._store.delete(kind, id_, revision, cause)
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """See ``Store``."""
@@ -149,6 +150,46 @@ class CachedStore:
     def follow(self, follower: Any) -> None:
         """See ``Store``."""
         self._store.follow(follower)
+
+    async def feed(self, kind: Kind[Any], after: int, most: Most = MOST) -> Sequence[Change]:
+        """See ``Feed``."""
+        return await self._store.feed(kind, after, most)
+
+    async def versions(self, kind: Kind[Any], id_: str, before: int | None = None, most: Most = MOST) -> Sequence[Change]:
+        """See ``Feed``."""
+        return await self._store.versions(kind, id_, before, most)
+
+    async def version_of(self, kind: Kind[Any], id_: str, version: str) -> Change | None:
+        """See ``Feed``."""
+        return await self._store.version_of(kind, id_, version)
+
+    async def compact(self, kind: Kind[Any], retention: Retention, now: int) -> int:
+        """See ``Feed``."""
+        return await self._store.compact(kind, retention, now)
+
+    async def claim(self, claim: Claim) -> Mapping[str, int] | None:
+        """See ``Feed``."""
+        return await self._store.claim(claim)
+
+    async def advance(self, claim: Claim, done: Mapping[str, int]) -> bool:
+        """See ``Feed``."""
+        return await self._store.advance(claim, done)
+
+    async def release(self, claim: Claim) -> None:
+        """See ``Feed``."""
+        await self._store.release(claim)
+
+    async def answer(self, key: bytes) -> Answer | None:
+        """See ``Answers``."""
+        return await self._store.answer(key)
+
+    async def remember(self, answer: Answer) -> None:
+        """See ``Answers``."""
+        await self._store.remember(answer)
+
+    async def forget_answers(self, before: int) -> int:
+        """See ``Answers``."""
+        return await self._store.forget_answers(before)
 
     async def secret(self) -> bytes:
         """See ``Store``."""

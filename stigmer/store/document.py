@@ -44,6 +44,7 @@ def make_document(kind: Kind[M], message: M, owner: Owner, *, max_wire_bytes: in
         id=metadata.id if metadata else "",
         owner=owner,
         slug=metadata.slug if metadata else "",
+        version=metadata.version.id if metadata and metadata.version else "",
         org=metadata.org if metadata else "",
         tags=tuple(dict.fromkeys(metadata.tags)) if metadata else (),
         labels=dict(metadata.labels) if metadata else {},

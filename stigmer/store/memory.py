@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stigmer.errors import ConfigurationError, IdTaken, SlugTaken, Stale, Unavailable
 from stigmer.kind import Kind
-from stigmer.store import SECRET_BYTES, Changes, Commit, Document, Owner, Page, Query, Stored, fitting
+from stigmer.store import NO_CAUSE, SECRET_BYTES, Cause, Changes, Commit, Document, Owner, Page, Query, Stored, fitting
 from stigmer.store.document import agrees
 from stigmer.store.evaluate import has_words, meets, position_of
+from stigmer.store.feed import Event
+from stigmer.store.memory_feed import Log, MemoryFeed
 from stigmer.store.selection import Position
-
-_LOGGED = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Row:
     stored: Stored
     document: Document
-
-
-class _Log:
-    """The sequences of what was changed last, and how many changes there were ever."""
-
-    def __init__(self) -> None:
-        self.last = 0
-        self._newest: deque[int] = deque(maxlen=_LOGGED)
-
-    def append(self, sequence: int) -> None:
-        self.last += 1
-        self._newest.append(sequence)
-
-    def after(self, number: int) -> frozenset[int] | None:
-        missed = self.last - number
-        if number < 0 or missed > len(self._newest):
-            return None
-        return frozenset(itertools.islice(self._newest, len(self._newest) - missed, None))
 
 
 class _Table:
@@ -52,7 +32,7 @@ class _Table:
         self.slugs: dict[tuple[Owner, str], str] = {}
         self.used: set[str] = set()
         self.last = 0
-        self.log = _Log()
+        self.log = Log()
 
     def put(self, document: Document, sequence: int, revision: int) -> Stored:
         stored = Stored(sequence, revision, document.wire)
@@ -66,10 +46,11 @@ class _Table:
         return row
 
 
-class MemoryStore:
+class MemoryStore(MemoryFeed):
     """A ``Store`` made of dictionaries. Nothing in it waits, so nothing can come in between."""
 
     def __init__(self, kinds: Sequence[Kind[Any]]) -> None:
+        super().__init__()
         self._kinds = {kind.key: kind for kind in kinds}
         self._tables = {kind.key: _Table() for kind in kinds}
         self._secret = os.urandom(SECRET_BYTES)
@@ -97,9 +78,10 @@ class MemoryStore:
         """Whether a resource has this id or ever had."""
         return id_ in self._table(kind).used
 
-    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
-        """Writes a new resource; raises IdTaken, SlugTaken."""
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
+        """Writes a new resource; raises KeyUsed, IdTaken, SlugTaken."""
         table = self._table(kind)
+        self._check_unused(cause)
         if document.id in table.used:
             raise IdTaken(kind, document.id)
         if (document.owner, document.slug) in table.slugs:
@@ -107,26 +89,31 @@ class MemoryStore:
         table.last += 1
         table.used.add(document.id)
         table.slugs[document.owner, document.slug] = document.id
-        return self._written(kind, table.put(document, table.last, 1))
+        return self._written(kind, document, table.put(document, table.last, 1), Event.CREATED, cause)
 
-    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
-        """Replaces the resource with the document's id; raises Stale."""
+    async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:
+        """Replaces the resource with the document's id; raises KeyUsed, Stale."""
         table = self._table(kind)
+        self._check_unused(cause)
         old = table.current(document.id, revision)
         kept = dataclasses.replace(document, owner=old.document.owner, slug=old.document.slug)
-        return self._written(kind, table.put(kept, old.stored.sequence, revision + 1))
+        stored = table.put(kept, old.stored.sequence, revision + 1)
+        return self._written(kind, document, stored, Event.UPDATED, cause)
 
-    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
-        """Removes a resource; raises Stale."""
+    async def delete(self, kind: Kind[Any], id_: str, revision: int, cause: Cause = NO_CAUSE) -> None:
+        """Removes a resource; raises KeyUsed, Stale."""
         table = self._table(kind)
+        self._check_unused(cause)
         row = table.current(id_, revision)
         del table.rows[id_], table.slugs[row.document.owner, row.document.slug]
-        self._written(kind, row.stored, gone=True)
+        self._written(kind, row.document, row.stored, Event.DELETED, cause)
 
-    def _written(self, kind: Kind[Any], stored: Stored, *, gone: bool = False) -> Stored:
-        self._tables[kind.key].log.append(stored.sequence)
+    def _written(self, kind: Kind[Any], document: Document, stored: Stored, event: Event, cause: Cause) -> Stored:
+        self._tables[kind.key].log.append(event, document, stored, cause)
+        self._remember(cause)
         self._version += 1
-        commit = Commit(self._version - 1, self._version, [(kind.key, stored.sequence, None if gone else stored)])
+        now = None if event is Event.DELETED else stored
+        commit = Commit(self._version - 1, self._version, [(kind.key, stored.sequence, now)])
         for follower in self._followers:
             follower(commit)
         return stored
@@ -138,7 +125,8 @@ class MemoryStore:
         placed.sort(key=lambda each: _rank(each[0]), reverse=query.order.descending)
         following = [(position, stored) for position, stored in placed if _comes_after(position, query)]
         entries, more = fitting((stored for _, stored in following), query)
-        return Page(entries, more, len(rows), following[len(entries) - 1][0] if entries else None)
+        end = following[len(entries) - 1][0] if entries else None
+        return Page(entries, more, len(rows), end, self._table(kind).log.last if query.as_of else None)
 
     def version(self) -> int | None:
         """Changes with each write."""
@@ -148,7 +136,7 @@ class MemoryStore:
         """What has changed since, by kind."""
         self._check_open()
         logs = {key: self._tables[key].log for key in after}
-        return {key: Changes(log.after(after[key]), log.last) for key, log in logs.items()}
+        return {key: Changes(log.sequences_after(after[key]), log.last) for key, log in logs.items()}
 
     def follow(self, follower: Callable[[Commit], None]) -> None:
         """Calls ``follower`` for each write."""
@@ -176,6 +164,16 @@ class MemoryStore:
     async def close(self) -> None:
         """Answers no more calls."""
         self._closed = True
+
+    def _log(self, kind: Kind[Any]) -> Log:
+        return self._table(kind).log
+
+    def _logs(self) -> Mapping[str, Log]:
+        return {key: table.log for key, table in self._tables.items()}
+
+    def _sequence(self, kind: Kind[Any], id_: str) -> int | None:
+        row = self._table(kind).rows.get(id_)
+        return row.stored.sequence if row else None
 
     def _table(self, kind: Kind[Any]) -> _Table:
         self._check_open()

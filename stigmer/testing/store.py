@@ -15,6 +15,7 @@ from stigmer.session.kind import SESSION
 from stigmer.store import SECRET_BYTES, Owner, Page, Query, Store
 from stigmer.store.document import MAX_WIRE_BYTES, make_document
 from stigmer.testing.store_changes import ChangeConformance
+from stigmer.testing.store_feed import FeedConformance
 from stigmer.testing.store_pages import PageConformance
 from stigmer.testing.store_selection import SelectionConformance
 from stigmer.testing.store_visible import VisibleConformance
@@ -27,7 +28,7 @@ Reopen = Callable[[], Awaitable[Store]]
 
 
 @pytest.mark.asyncio
-class StoreConformance(ChangeConformance, PageConformance, SelectionConformance, VisibleConformance):
+class StoreConformance(ChangeConformance, FeedConformance, PageConformance, SelectionConformance, VisibleConformance):
     """Inherit from it, and give the fixture ``store``: an empty store, opened for ``KINDS``.
 
     A store that outlives its process gives ``reopen`` as well: closes what ``store`` gave, and opens the same again.

@@ -11,7 +11,7 @@ from protobuf.wkt import Timestamp
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
 from stigmer._proto.ai.stigmer.commons.apiresource.apiresourcekind.kind_pb import ApiResourceKind
-from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadata
+from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadata, ApiResourceMetadataVersion
 from stigmer._proto.ai.stigmer.commons.apiresource.status_pb import (
     ApiResourceAudit,
     ApiResourceAuditInfo,
@@ -45,6 +45,7 @@ def make_stored_session(
     thread: str = "",
     created: int = 0,
     updated: int = 0,
+    version: str = "",
 ) -> Document:
     """A session as it is written; the slug is made from the id when it is left out, times are microseconds since 1970."""
     metadata = ApiResourceMetadata(
@@ -55,6 +56,7 @@ def make_stored_session(
         owner_scope=ORGANIZATION,
         tags=list(tags),
         labels=dict(labels or {}),
+        version=ApiResourceMetadataVersion(id=version) if version else None,
     )
     spec = SessionSpec(agent_instance_id=agent, subject=subject, thread_id=thread)
     return make_document(kind, Session(metadata=metadata, spec=spec, status=_status(created, updated)), owner)

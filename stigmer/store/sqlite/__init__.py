@@ -15,15 +15,16 @@ import aiosqlite
 from loguru import logger
 
 from stigmer.kind import Kind
-from stigmer.store import Changes, Commit, Document, Owner, Page, Query, Stored
+from stigmer.store import NO_CAUSE, Cause, Changes, Commit, Document, Owner, Page, Query, Stored
 from stigmer.store.sqlite import rows
 from stigmer.store.sqlite.backup import backup
-from stigmer.store.sqlite.changes import changes
+from stigmer.store.sqlite.changes import changed_since
 from stigmer.store.sqlite.check import check
 from stigmer.store.sqlite.checkpoints import Checkpoints
 from stigmer.store.sqlite.connection import connect, connect_inline, submit
 from stigmer.store.sqlite.counts import Counts
 from stigmer.store.sqlite.faults import closed, translated
+from stigmer.store.sqlite.feed import SqliteFeed
 from stigmer.store.sqlite.inline import DECLINED, InlineReader
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.opening import make_ready
@@ -94,7 +95,7 @@ class Connections(NamedTuple):
     inline: Sequence[sqlite3.Connection]
 
 
-class SqliteStore:
+class SqliteStore(SqliteFeed):
     """A ``Store`` in a SQLite file. Made by ``open_sqlite``."""
 
     def __init__(
@@ -147,22 +148,23 @@ class SqliteStore:
         found = self._lookups.read(work)
         return await self._readers.look_up(work) if found is DECLINED else found
 
-    async def insert(self, kind: Kind[Any], document: Document) -> Stored:
-        """Writes a new resource; raises IdTaken, SlugTaken."""
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
+        """Writes a new resource; raises KeyUsed, IdTaken, SlugTaken."""
         table = self._table(kind)
-        work = partial(rows.insert, table=table, document=document)
+        work = partial(rows.insert, table=table, document=document, cause=cause)
         return await self._writer.write(work, table.name, _size(document))
 
-    async def update(self, kind: Kind[Any], document: Document, revision: int) -> Stored:
-        """Replaces the resource with the document's id; raises Stale."""
+    async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:
+        """Replaces the resource with the document's id; raises KeyUsed, Stale."""
         table = self._table(kind)
-        work = partial(rows.update, table=table, document=document, revision=revision)
+        work = partial(rows.update, table=table, document=document, revision=revision, cause=cause)
         return await self._writer.write(work, table.name, _size(document))
 
-    async def delete(self, kind: Kind[Any], id_: str, revision: int) -> None:
-        """Removes a resource; raises Stale."""
+    async def delete(self, kind: Kind[Any], id_: str, revision: int, cause: Cause = NO_CAUSE) -> None:
+        """Removes a resource; raises KeyUsed, Stale."""
         table = self._table(kind)
-        await self._writer.write(lambda connection, later: rows.delete(connection, later, table, id_, revision), table.name)
+        work = partial(rows.delete, table=table, id_=id_, revision=revision, cause=cause)
+        await self._writer.write(work, table.name)
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
         """One page of the resources that the query selects."""
@@ -181,7 +183,7 @@ class SqliteStore:
         """What has changed since, by kind."""
         self._check_open()
         asked = [(self._tables[name], number) for name, number in after.items()]
-        return await self._look_up(lambda connection: changes(connection, asked))
+        return await self._look_up(lambda connection: changed_since(connection, asked))
 
     def follow(self, follower: Callable[[Commit], None]) -> None:
         """Calls ``follower`` in the event loop for each transaction of this process."""

@@ -12,9 +12,10 @@ from stigmer.store import Document, Owner
 from stigmer.store.document import agrees, make_document
 from stigmer.store.selection import Word
 from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.check_log import check_log
 from stigmer.store.sqlite.conditions import match_of
 from stigmer.store.sqlite.rows import words_in
-from stigmer.store.sqlite.table import DELETED, Table
+from stigmer.store.sqlite.table import Table
 
 
 class _Beside(NamedTuple):
@@ -51,6 +52,7 @@ def _table(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
         yield from _rows(connection, table)
         yield from _strays(connection, table)
         yield from _size(connection, table)
+        yield from check_log(connection, table)
     except sqlite3.DatabaseError as error:
         yield f"{table.name}: cannot be read: {error}"
 
@@ -111,7 +113,7 @@ def _row(table: Table, row: dict[str, Any], beside: _Beside) -> Iterator[str]:
     owner = Owner(row["scope"], row["owner"])
     if not checksum.key_is_good(row["id"], owner, row["slug"], row["revision"], row["key_checksum"]):
         yield "its key is damaged"
-    document_is_good = checksum.document_is_good(row["id"], row["document"], row["document_checksum"])
+    document_is_good = checksum.document_is_good(row["id"], row["document"], row["json_checksum"])
     if not document_is_good:
         yield "its document is damaged"
     if not checksum.wire_is_good(row["id"], row["wire"], row["wire_checksum"]):
@@ -148,9 +150,6 @@ def _strays(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
         )
         if count := connection.execute(stray).fetchall()[0][0]:
             yield f"{name}: {count} entries of the {what} index belong to nothing"
-    lost = f'SELECT COUNT(*) FROM "{name}_change" AS c JOIN "{name}" AS r ON r.sequence = c.sequence WHERE c.event = {DELETED}'  # noqa: S608 - as above
-    if count := connection.execute(lost).fetchall()[0][0]:
-        yield f"{name}: {count} resources are there, and told as gone"
     revived = f'SELECT d.id FROM "{name}_deleted" AS d JOIN "{name}" AS r ON r.id = d.id'  # noqa: S608 - as above
     for (id_,) in connection.execute(revived).fetchall():
         yield f"{name} {id_}: is there, and remembered as deleted"

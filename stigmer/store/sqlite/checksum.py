@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zlib import crc32
 
 from stigmer.store import Owner
@@ -36,6 +37,11 @@ def key_is_good(id_: str, owner: Owner, slug: str, revision: int, expected: int)
 def of_document(id_: str, document: str) -> int:
     """Of the JSON: when the copies disagree, it tells which of them is good."""
     return crc32(document.encode(), crc32(id_.encode()))
+
+
+def of_change(told: Sequence[object], wire: bytes | None) -> int:
+    """Of an entry of the change log: what it tells, in the order of the columns, and the resource."""
+    return crc32(wire or b"", crc32("\0".join(map(str, told)).encode()))
 
 
 def document_is_good(id_: str, document: str, expected: int) -> bool:

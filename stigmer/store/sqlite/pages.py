@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from stigmer.store import Page, Query, Stored, fitting
 from stigmer.store.selection import BY_CREATION, Position
+from stigmer.store.sqlite.changes import last_change
 from stigmer.store.sqlite.conditions import carries
 from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.counts import Counts, size
@@ -56,7 +57,8 @@ def page(connection: sqlite3.Connection, table: Table, query: Query, counts: Cou
     """One page of the resources that the query selects, and how many those are, of one moment."""
     try:
         with moment(connection):
-            return _page(connection, table, query, counts)
+            found = _page(connection, table, query, counts)
+            return found._replace(as_of=last_change(connection, table)) if query.as_of else found
     except BaseException:
         if query.visible is not None:
             counts.views.forget(table, query.visible)

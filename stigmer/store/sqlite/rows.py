@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from stigmer.errors import IdTaken, SlugTaken, Stale
 from stigmer.store import Document, Owner, Stored
+from stigmer.store.feed import NO_CAUSE, Cause, Event
 from stigmer.store.sqlite import checksum
+from stigmer.store.sqlite.answers import check_unused, remember
 from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.faults import damaged
 from stigmer.store.sqlite.table import Table
@@ -22,13 +24,23 @@ Later: TypeAlias = list[tuple[str, tuple[object, ...]]]
 """Statements and their parameters, to be run at the end of the transaction."""
 
 
-def insert(connection: sqlite3.Connection, later: Later, table: Table, document: Document) -> Stored:
+class Gone(NamedTuple):
+    """What a deletion gives: the sequence of the resource."""
+
+    sequence: int
+
+
+def insert(
+    connection: sqlite3.Connection, later: Later, table: Table, document: Document, *, cause: Cause = NO_CAUSE
+) -> Stored:
     """Writes a new resource.
 
     Raises:
+        KeyUsed: the key of the answer in ``cause`` is.
         IdTaken: a resource has this id, or ever had.
         SlugTaken: another resource of the owner has the slug.
     """
+    check_unused(connection, cause)
     id_, owner, slug = document.id, document.owner, document.slug
     values = [document.indexed[column] for column in table.columns]
     row = (id_, int(owner.scope), owner.id, slug, document.org, *values, 1, *_content(document, owner, slug, 1), id_)
@@ -46,15 +58,26 @@ def insert(connection: sqlite3.Connection, later: Later, table: Table, document:
     _add_tags(connection, table, document, sequence)
     _add_labels(connection, table, document, sequence)
     later.append((table.write.add_words, (sequence, words_in(table, document.indexed))))
+    _log(connection, table, _told(Event.CREATED, sequence, 1, document, cause), document.wire, cause)
     return Stored(sequence, 1, document.wire)
 
 
-def update(connection: sqlite3.Connection, later: Later, table: Table, document: Document, revision: int) -> Stored:
+def update(
+    connection: sqlite3.Connection,
+    later: Later,
+    table: Table,
+    document: Document,
+    revision: int,
+    *,
+    cause: Cause = NO_CAUSE,
+) -> Stored:
     """Replaces a resource; owner and slug stay.
 
     Raises:
+        KeyUsed: the key of the answer in ``cause`` is.
         Stale: its revision is not ``revision``, or it is gone.
     """
+    check_unused(connection, cause)
     write = table.write
     sequence, scope, owner, slug, *old = _locate(connection, table, document.id, revision)
     names = ("org", *table.columns)
@@ -72,22 +95,41 @@ def update(connection: sqlite3.Connection, later: Later, table: Table, document:
     before, after = _words(table, old[1:]), _words(table, new[1:])
     if before != after:
         later += [(write.drop_words, (sequence, before)), (write.add_words, (sequence, after))]
+    _log(connection, table, _told(Event.UPDATED, sequence, revision + 1, document, cause), document.wire, cause)
     return Stored(sequence, revision + 1, document.wire)
 
 
-def delete(connection: sqlite3.Connection, later: Later, table: Table, id_: str, revision: int) -> int:
-    """Removes a resource and remembers its id; gives its sequence.
+def delete(
+    connection: sqlite3.Connection, later: Later, table: Table, id_: str, revision: int, *, cause: Cause = NO_CAUSE
+) -> Gone:
+    """Removes a resource and remembers its id.
 
     Raises:
+        KeyUsed: the key of the answer in ``cause`` is.
         Stale: its revision is not ``revision``, or it is gone.
     """
+    check_unused(connection, cause)
     write = table.write
     sequence, _, _, _, _, *values = _locate(connection, table, id_, revision)
+    _log(connection, table, (sequence, int(Event.DELETED), revision, cause.time, id_, ""), None, cause)
     later.append((write.drop_words, (sequence, _words(table, values))))
     for statement in (write.delete, write.drop_tags, write.drop_labels):
         connection.execute(statement, (sequence,))
     connection.execute(write.remember, (id_,))
-    return int(sequence)
+    return Gone(sequence)
+
+
+def _told(event: Event, sequence: int, revision: int, document: Document, cause: Cause) -> tuple[object, ...]:
+    """What the change log tells of a resource that was written, but for who did it."""
+    time = cause.time or document.indexed["updated_at"]
+    return sequence, int(event), revision, time, document.id, document.version
+
+
+def _log(connection: sqlite3.Connection, table: Table, told: tuple[object, ...], wire: bytes | None, cause: Cause) -> None:
+    """Writes an entry of the change log, and remembers the answer."""
+    told = (*told, cause.actor, cause.trace)
+    connection.execute(table.write.log, (*told, checksum.of_change(told, wire), wire))
+    remember(connection, cause.answer)
 
 
 def get(connection: sqlite3.Connection, table: Table, id_: str) -> Stored | None:

@@ -14,8 +14,9 @@ from stigmer.errors import ConfigurationError
 from stigmer.payload import decode
 from stigmer.store import SECRET_BYTES
 from stigmer.store.document import values_of
+from stigmer.store.sqlite.checksum import of_change
 from stigmer.store.sqlite.rows import words_in
-from stigmer.store.sqlite.table import LOG, SIZE, TEXT, Table, log_triggers
+from stigmer.store.sqlite.table import FEED, LOG, LOG_BY_SEQUENCE, LOGGED, SIZE, TEXT, Table, size_triggers, tell_triggers
 
 APPLICATION_ID = int.from_bytes(b"stgm")
 """In the header of each of our files, where ``file`` and others look."""
@@ -53,11 +54,46 @@ MIGRATIONS: tuple[Migration, ...] = (
         (
             'DROP TRIGGER "{name}_tell"',
             'DROP TABLE "{name}_gone"',
-            LOG,
+            'CREATE TABLE "{name}_change" (number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, event INTEGER NOT NULL)',
             SIZE,
-            *log_triggers("{name}"),
             'CREATE INDEX "{name}_by_slug" ON "{name}" (slug)',
             TEXT,
+        ),
+    ),
+    Migration(
+        (
+            """CREATE TABLE answer (
+                number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, request BLOB NOT NULL, time INTEGER NOT NULL,
+                checksum INTEGER NOT NULL, wire BLOB NOT NULL
+            )""",
+            "CREATE INDEX answer_by_time ON answer (time)",
+            """CREATE TABLE consumer (
+                name TEXT PRIMARY KEY NOT NULL, holder TEXT NOT NULL, until INTEGER NOT NULL
+            ) WITHOUT ROWID""",
+            """CREATE TABLE consumer_position (
+                consumer TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (consumer, kind)
+            ) WITHOUT ROWID""",
+        ),
+        (
+            *(f'DROP TRIGGER IF EXISTS "{{name}}_log_{verb}"' for verb in ("insert", "update", "delete")),
+            # A server of an older version that still runs would write without telling: now it cannot.
+            'ALTER TABLE "{name}" RENAME COLUMN document_checksum TO json_checksum',
+            'ALTER TABLE "{name}_change" RENAME TO "{name}_told"',
+            LOG,
+            LOG_BY_SEQUENCE,
+            f"""INSERT INTO "{{name}}_change" (number, {LOGGED})
+            SELECT (SELECT COALESCE(MAX(number), 0) FROM "{{name}}_told") + ROW_NUMBER() OVER (ORDER BY sequence),
+                sequence, 1, revision, 0, id, '', '', '',
+                checksum_of_change(sequence, 1, revision, 0, id, '', '', '', wire), wire
+            FROM "{{name}}" ORDER BY sequence""",  # noqa: S608 - names of ours
+            # Numbers go on where they were, also when nothing is left that could have one.
+            f"""INSERT INTO "{{name}}_change" (number, {LOGGED})
+            SELECT MAX(number), 0, 3, 0, 0, '', '', '', '', checksum_of_change(0, 3, 0, 0, '', '', '', '', NULL), NULL
+            FROM "{{name}}_told" WHERE NOT EXISTS (SELECT 1 FROM "{{name}}_change") HAVING MAX(number) IS NOT NULL""",  # noqa: S608 - as above
+            'DROP TABLE "{name}_told"',
+            FEED,
+            *size_triggers("{name}"),
+            *tell_triggers("{name}"),
         ),
     ),
 )
@@ -70,6 +106,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
     Raises:
         ConfigurationError: the file is of a version that comes after all we know.
     """
+    connection.create_function("checksum_of_change", 9, lambda *told: of_change(told[:-1], told[-1]), deterministic=True)
     while version(connection) != len(migrations):
         with transaction(connection):
             current = version(connection)

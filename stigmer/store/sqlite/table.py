@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from stigmer.errors import ConfigurationError
 from stigmer.kind import Kind
 from stigmer.store.document import COMMON_COLUMNS
+from stigmer.store.feed import Event
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _OWN_COLUMNS = frozenset(
@@ -22,6 +23,7 @@ _OWN_COLUMNS = frozenset(
         "revision",
         "wire_checksum",
         "key_checksum",
+        "json_checksum",
         "document_checksum",
         "wire",
         "document",
@@ -31,10 +33,10 @@ _OWN_COLUMNS = frozenset(
         *COMMON_COLUMNS,
     }
 )
-_CONTENT = ("wire_checksum", "key_checksum", "document_checksum", "wire", "document")
+_CONTENT = ("wire_checksum", "key_checksum", "json_checksum", "wire", "document")
 _TIMES = frozenset({"created_at", "updated_at"})
 _EMPTY = "''"
-_OWN_TABLES = frozenset({"meta", "kinds"})
+_OWN_TABLES = frozenset({"meta", "kinds", "answer", "consumer", "consumer_position"})
 
 _DEFINITION = """
 CREATE TABLE "{name}" (
@@ -47,7 +49,7 @@ CREATE TABLE "{name}" (
     revision INTEGER NOT NULL,
     wire_checksum INTEGER NOT NULL,
     key_checksum INTEGER NOT NULL,
-    document_checksum INTEGER NOT NULL,{columns}
+    json_checksum INTEGER NOT NULL,{columns}
     wire BLOB NOT NULL,
     document TEXT NOT NULL,
     UNIQUE (scope, owner, slug)
@@ -62,18 +64,33 @@ CREATE TABLE "{name}_label" (
 CREATE INDEX "{name}_label_by_sequence" ON "{name}_label" (sequence);
 CREATE TABLE "{name}_deleted" (id TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
 {log};
+{log_by_sequence};
+{feed};
 {size}
 """
 # Large columns come last, the wire bytes before the document: a get then reads no page that only the document is on.
 
-CREATED, UPDATED, DELETED = range(1, 4)
-"""What happened to a resource, in the change log."""
+LOG = """CREATE TABLE "{name}_change" (
+    number INTEGER PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    version TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    trace TEXT NOT NULL,
+    checksum INTEGER,
+    wire BLOB
+)"""
+"""The change log: what watches, publishers, views and caches follow, and the history of resources. A deletion has no bytes of
+its own. What has no checksum was told by ``tell_triggers``. The newest row is never removed, so that no number is given twice.
+"""
 
-LOGGED = 10_000
-"""So many changes does the log hold. Whoever is further behind begins anew."""
+LOG_BY_SEQUENCE = 'CREATE INDEX "{name}_change_by_sequence" ON "{name}_change" (sequence)'
 
-LOG = 'CREATE TABLE "{name}_change" (number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, event INTEGER NOT NULL)'
-"""The change log: what views and caches follow. Its numbers have no gaps, as the newest row is never deleted."""
+FEED = 'CREATE TABLE "{name}_feed" AS SELECT COALESCE(MAX(number), 0) AS compacted FROM "{name}_change"'
+"""From which number on the change log is complete: what it has of earlier ones is history."""
 
 SIZE = 'CREATE TABLE "{name}_size" AS SELECT COUNT(*) AS total FROM "{name}"'
 """How many resources there are: SQLite counts rows one by one."""
@@ -81,19 +98,38 @@ SIZE = 'CREATE TABLE "{name}_size" AS SELECT COUNT(*) AS total FROM "{name}"'
 TEXT = "CREATE VIRTUAL TABLE \"{name}_text\" USING fts5(words, content='', tokenize='ascii', detail='none')"
 """The words of each resource by its sequence, in the form that ``words_of`` gives: no other character is in them."""
 
-_LOGS = {CREATED: ("INSERT", "NEW", "+ 1"), UPDATED: ("UPDATE", "NEW", ""), DELETED: ("DELETE", "OLD", "- 1")}
+_SIZES = {"INSERT": "+ 1", "DELETE": "- 1"}
 
 
-def log_triggers(name: str) -> Sequence[str]:
-    """The statements that keep change log and size right, whoever writes: also an older server, or a person."""
+def size_triggers(name: str) -> Sequence[str]:
+    """The statements that keep the size right, whoever writes: also a person."""
     return [
-        f"""CREATE TRIGGER "{name}_log_{verb.lower()}" AFTER {verb} ON "{name}" BEGIN
-            INSERT INTO "{name}_change" (sequence, event) VALUES ({row}.sequence, {event});
-            DELETE FROM "{name}_change" WHERE number = last_insert_rowid() - {LOGGED};
-            {f'UPDATE "{name}_size" SET total = total {difference};' if difference else ""}
+        f"""CREATE TRIGGER "{name}_size_{verb.lower()}" AFTER {verb} ON "{name}" BEGIN
+            UPDATE "{name}_size" SET total = total {difference};
         END"""  # noqa: S608 - validated names
-        for event, (verb, row, difference) in _LOGS.items()
+        for verb, difference in _SIZES.items()
     ]
+
+
+def tell_triggers(name: str) -> Sequence[str]:
+    """The statements that tell of what a person has changed or removed with a tool, who tells nobody."""
+    return [
+        f"""CREATE TRIGGER "{name}_tell_{verb.lower()}" AFTER {verb} ON "{name}" WHEN {when} BEGIN
+            INSERT INTO "{name}_change" ({LOGGED})
+            VALUES ({row}.sequence, {int(event)}, {row}.revision, 0, {row}.id, '', '', '', NULL, {wire});
+        END"""  # noqa: S608 - validated names
+        for verb, row, event, wire, when in (
+            ("UPDATE", "NEW", Event.UPDATED, "NEW.wire", "NEW.revision = OLD.revision AND NEW.wire IS NOT OLD.wire"),
+            (
+                *("DELETE", "OLD", Event.DELETED, "NULL"),
+                f'NOT EXISTS (SELECT 1 FROM "{name}_change" WHERE sequence = OLD.sequence AND event = {int(Event.DELETED)})',  # noqa: S608 - as above
+            ),
+        )
+    ]
+
+
+LOGGED = "sequence, event, revision, time, id, version, actor, trace, checksum, wire"
+"""The columns of the change log, but for the number."""
 
 
 class Write(NamedTuple):
@@ -112,6 +148,7 @@ class Write(NamedTuple):
     drop_labels: str
     add_words: str
     drop_words: str
+    log: str
 
 
 class Read(NamedTuple):
@@ -151,14 +188,15 @@ class Table:
     @property
     def tables(self) -> tuple[str, ...]:
         """The names of all its tables."""
-        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "change", "size", "text")))
+        return (self.name, *(f"{self.name}_{part}" for part in ("tag", "label", "deleted", "change", "feed", "size", "text")))
 
     def definition(self) -> Sequence[str]:
         """The statements that create the tables."""
         columns = "".join(f"\n    {self.column_definition(column)}," for column in self.columns)
-        log, size, text = (each.format(name=self.name) for each in (LOG, SIZE, TEXT))
-        create = _DEFINITION.format(name=self.name, columns=columns, log=log, size=size).split(";")
-        return (*create, text, *log_triggers(self.name), *(self.index_definition(column) for column in self.columns))
+        log, by, feed, size, text = (each.format(name=self.name) for each in (LOG, LOG_BY_SEQUENCE, FEED, SIZE, TEXT))
+        create = _DEFINITION.format(name=self.name, columns=columns, log=log, log_by_sequence=by, feed=feed, size=size)
+        indexes = (self.index_definition(column) for column in self.columns)
+        return (*create.split(";"), text, *size_triggers(self.name), *tell_triggers(self.name), *indexes)
 
     def column_definition(self, column: str) -> str:
         """One of ``columns`` as a table is made with it."""
@@ -223,6 +261,7 @@ def _write_statements(name: str, columns: Sequence[str]) -> Write:
         drop_labels=f'DELETE FROM "{name}_label" WHERE sequence = ?',  # noqa: S608 - as above
         add_words=f'INSERT INTO "{name}_text" (rowid, words) VALUES (?, ?)',  # noqa: S608 - as above
         drop_words=f'INSERT INTO "{name}_text" ("{name}_text", rowid, words) VALUES (\'delete\', ?, ?)',  # noqa: S608 - as above
+        log=f'INSERT INTO "{name}_change" ({LOGGED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',  # noqa: S608 - as above
     )
 
 

@@ -14,8 +14,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from stigmer.store import Owner, Visible
+from stigmer.store.feed import Event
 from stigmer.store.sqlite.changes import changes_after
-from stigmer.store.sqlite.table import DELETED, Table
+from stigmer.store.sqlite.table import Table
 
 _MOST = 32
 """So many views does a connection keep, those used last."""
@@ -152,7 +153,7 @@ def _renew(connection: sqlite3.Connection, table: Table, view: View, visible: Vi
         _fill(connection, table, view, visible)
         return
     found = [(sequence,) for sequence, id_, scope, owner in new if sees(visible, id_, scope, owner)]
-    dropped = [(each.sequence,) for each in changes if each.event == DELETED and _holds(connection, view, each.sequence)]
+    dropped = [(each.sequence,) for each in changes if each.event == Event.DELETED and _holds(connection, view, each.sequence)]
     if found or dropped:
         with _writable(connection):
             view.size += _each(connection, f'INSERT INTO temp."{view.name}" VALUES (?)', found)  # noqa: S608 - a name of ours

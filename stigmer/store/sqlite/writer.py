@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
-from stigmer.errors import IdTaken, SlugTaken, Stale
+from stigmer.errors import IdTaken, KeyUsed, SlugTaken, Stale
 from stigmer.store import Commit, Stored
 from stigmer.store.sqlite.checkpoints import restart_log
 from stigmer.store.sqlite.connection import BUSY_SECONDS, submit
 from stigmer.store.sqlite.faults import busy, translated
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.promise import Promise, outcome, settle
-from stigmer.store.sqlite.rows import Later
+from stigmer.store.sqlite.rows import Gone, Later
 from stigmer.store.sqlite.wal_index import follows
 
 T = TypeVar("T")
@@ -76,9 +76,10 @@ class Writer:
         """Runs ``work`` in a transaction and gives its result once that is durable.
 
         Args:
-            work: gives what it has written to ``table``: the resource, or the sequence of one that is gone. Where it raises
-                IdTaken, SlugTaken or Stale it has written nothing. It may be run twice, the first time in vain.
-            table: the name of the table.
+            work: gives the resource that it has written to ``table``, ``Gone`` for one that it has removed, or something else.
+                Where it raises KeyUsed, IdTaken, SlugTaken or Stale it has written nothing. It may be run twice, the first
+                time in vain.
+            table: the name of the table; anything when no resource is written.
             size: in bytes, roughly.
 
         Raises:
@@ -145,9 +146,9 @@ class Writer:
 
     def _answer(self, batch: Sequence[_Request], done: _Done) -> None:
         written = [
-            (request.table, result.sequence, result) if isinstance(result, Stored) else (request.table, result, None)
+            (request.table, result.sequence, result if isinstance(result, Stored) else None)
             for request, result in zip(batch, done.results, strict=True)
-            if not isinstance(result, BaseException)
+            if isinstance(result, Stored | Gone)
         ]
         self.committed(Commit(done.before if follows(done.before, done.after) else None, done.after, written))
         settle(zip((request.promise for request in batch), done.results, strict=True))
@@ -206,7 +207,7 @@ class _Halfway(Exception):
 def _attempt(connection: sqlite3.Connection, work: Work, later: Later) -> Any:
     try:
         return work(connection, later)
-    except (IdTaken, SlugTaken, Stale) as conflict:
+    except (KeyUsed, IdTaken, SlugTaken, Stale) as conflict:
         return conflict
     except Exception as error:
         raise _Halfway from error
