@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from stigmer.transport.server import Server
 
 _LAST_WORD_SECONDS = 0.5
+_TURN_SECONDS = 0.002
+"""What has come on one connection is read for so long before others have their turn."""
 
 
 class Connection(Calls):
@@ -77,10 +79,10 @@ class Connection(Calls):
         if len(data) <= self.engine.turn and not self._backlog:
             self._feed(data)
             return
-        if not self._backlog:
-            self._transport.pause_reading()
-            self.loop.call_soon(self._feed_on)
+        waiting = bool(self._backlog)
         self._backlog += data
+        if not waiting:
+            self._feed_on()
 
     def _feed(self, data: bytes) -> None:
         lifetime = self.lifetime
@@ -93,14 +95,21 @@ class Connection(Calls):
         self.want_flush()
 
     def _feed_on(self) -> None:
-        """Reads a part of much that has come at once; others have their turn before the next."""
+        """Reads a part of much that has come at once; others have their turn before the next.
+
+        How long bytes take is not for their number to say: a few of them can move the windows of a hundred streams.
+        """
+        until = time.perf_counter() + _TURN_SECONDS
+        while self._backlog and not (self.over or self._ending):
+            part = bytes(self._backlog[: self.engine.turn])
+            del self._backlog[: self.engine.turn]
+            self._feed(part)
+            if time.perf_counter() > until:
+                break
         if self.over or self._ending:
             self._backlog.clear()
-            return
-        part = bytes(self._backlog[: self.engine.turn])
-        del self._backlog[: self.engine.turn]
-        self._feed(part)
-        if self._backlog:
+        elif self._backlog:
+            self._transport.pause_reading()
             self.loop.call_soon(self._feed_on)
         else:
             self._transport.resume_reading()

@@ -62,7 +62,7 @@ class Engine(Protocol):
 
     @property
     def turn(self) -> int:
-        """Bytes that it reads in a few milliseconds, whatever is in them."""
+        """Bytes that it reads in a millisecond, or a few of them, whatever is in them."""
 
     def receive(self, data: bytes) -> None:
         """Reads what has come and tells the sink, which may call every other method meanwhile."""

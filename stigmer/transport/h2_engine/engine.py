@@ -21,7 +21,7 @@ _log = logging.getLogger("stigmer.transport")
 class H2Engine(Inbound):
     """Speaks HTTP/2 through ``h2``. This half writes; no answer is encoded before ``take``, so none waits outside of it."""
 
-    turn = 16 * 1024
+    turn = 1024
     __slots__ = ("_taking",)
 
     def __init__(self, sink: Sink, limits: Limits) -> None:
