@@ -1,19 +1,25 @@
-"""One process that serves: its event loop, its signals, its memory."""
+"""One process that serves: its event loop, its signals, its memory, its files."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from loguru import logger
+
 from stigmer.app import App
 from stigmer.cli.text import visible
 from stigmer.listening import Listener
 from stigmer.settings import Settings
+
+_OWN_FILES = 200
+"""What a server has open beside its connections, and a reserve."""
 
 
 class Watcher(Protocol):
@@ -34,8 +40,20 @@ def serve_here(
     Raises:
         ConfigurationError: the server cannot start.
     """
+    _allow_files(settings.limits.connections + _OWN_FILES)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, watcher, listeners, parent))
+
+
+def _allow_files(wanted: int) -> None:
+    """Lets the process have so many files open, or as many as it may: a connection is one, and 1,024 is a usual limit."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if least != resource.RLIM_INFINITY and allowed > least:
+        with contextlib.suppress(OSError, ValueError):  # a system may have its own idea; then the limit is what it was
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    if allowed < wanted and least != resource.RLIM_INFINITY:
+        logger.warning("{} files can be open at most, which is less than the limit of connections asks for", allowed)
 
 
 def say(line: str) -> None:

@@ -107,8 +107,8 @@ def session(run, server):
 class Child:
     """A ``stigmer`` that runs, with what it has said on standard error so far."""
 
-    def __init__(self, *arguments, **environment):
-        command = [sys.executable, "-m", "stigmer", *map(str, arguments)]
+    def __init__(self, *arguments, under=(), **environment):
+        command = [*under, sys.executable, "-m", "stigmer", *map(str, arguments)]
         self.process = subprocess.Popen(
             command, env={**os.environ, **environment}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,19 @@ def test_calls_that_outlast_the_drain_are_given_up(child, slow, tmp_path):
     serve.process.terminate()
     assert serve.end() == 0
     assert call.end() in {1, 69}
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="the limits of a process are read from /proc")
+@pytest.mark.parametrize(("most", "allowed"), [(4096, 1700), (900, 900)])
+def test_as_many_files_can_be_open_as_connections_need(child, most, allowed):
+    """It raises its own limit of open files to that, as far as it may, and says when it may not."""
+    serve = child(*MEMORY, under=("sh", "-c", f'ulimit -n {most}; ulimit -Sn 256; exec "$@"', "sh"))
+    serve.wait_for(SERVING)
+    limits = Path(f"/proc/{serve.process.pid}/limits").read_text()
+    assert re.search(r"Max open files +(\d+)", limits)[1] == str(allowed)
+    serve.process.terminate()
+    assert serve.end() == 0
+    assert ("files can be open at most" in serve.said) is (allowed == most)
 
 
 def _wait_until(condition):
