@@ -153,7 +153,9 @@ class Feed(Protocol):
         """The state of a resource that is there which had this version; ``Change.before`` is always None here."""
 
     async def compact(self, kind: Kind[Any], retention: Retention, now: int) -> int:
-        """Removes some of what need not be kept, at the time ``now`` in microseconds; gives how many changes are left to do.
+        """Removes some of what need not be kept, at the time ``now`` in microseconds; 0 when it has come to its end.
+
+        Otherwise it gives how many changes may be left to do.
 
         What a consumer that was active within ``retention.seconds`` has not done yet is kept.
         """

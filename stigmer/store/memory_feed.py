@@ -69,10 +69,11 @@ class Log:
         end = min(end, self.last - 1)
         for number in range(self.compacted + 1, min(end, self.compacted + _TOGETHER) + 1):
             if number > self.last - retention.changes and self._kept[number].time >= oldest:
+                end = self.compacted
                 break
             self.compacted = number
             self._shorten(self._kept[number].sequence, retention.versions)
-        return max(0, min(end, self.last - retention.changes) - self.compacted)
+        return max(0, end - self.compacted)
 
     def _shorten(self, sequence: int, versions: int) -> None:
         numbers = [number for number, change in self._kept.items() if change.sequence == sequence and number <= self.compacted]

@@ -151,6 +151,15 @@ class FeedConformance:
         with pytest.raises(Compacted):
             await store.feed(SESSION, 1)
 
+    async def test_many_old_changes_are_let_go(self, store: Store) -> None:
+        """However many are too old: whoever asks until nothing is left to do has done it all."""
+        for number in range(450):
+            await store.insert(SESSION, make_stored_session(f"ses-{number}", updated=SECOND))
+        await self._compacted(store, Retention(changes=1000, seconds=10, versions=1), now=20 * SECOND)
+        assert numbers(await every_change(store, 449)) == [450]
+        with pytest.raises(Compacted):
+            await store.feed(SESSION, 448)
+
     async def test_history_outlives_the_feed(self, store: Store) -> None:
         """So many versions of a resource stay as are to be kept beside those that the feed still tells of, until it is gone."""
         kept = await store.insert(SESSION, make_stored_session("ses-1", version="ver-0"))

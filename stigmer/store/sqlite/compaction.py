@@ -25,6 +25,7 @@ def compact(connection: sqlite3.Connection, table: Table, retention: Retention, 
     reached = compacted
     for number, sequence, time in connection.execute(some, (compacted, end, _TOGETHER)).fetchall():
         if number > last - retention.changes and time >= oldest:
+            end = reached
             break
         reached = number
         done[sequence] = None
@@ -32,7 +33,7 @@ def compact(connection: sqlite3.Connection, table: Table, retention: Retention, 
         _shorten(connection, name, sequence, reached, retention.versions)
     if done:
         connection.execute(f'UPDATE "{name}_feed" SET compacted = ?', (reached,))  # noqa: S608 - as above
-    return max(0, min(end, last - retention.changes) - reached)
+    return max(0, end - reached)
 
 
 def _shorten(connection: sqlite3.Connection, name: str, sequence: int, reached: int, versions: int) -> None:
