@@ -110,7 +110,11 @@ def _error_classes() -> Mapping[str, type[errors.StigmerError]]:
 
 def _reason(found: type[errors.StigmerError]) -> str:
     """The reason that clients may compare with; SESSION stands for the kind."""
-    kind_in_it = {errors.NotFound: "SESSION_NOT_FOUND", errors.AlreadyExists: "SESSION_ALREADY_EXISTS"}
+    kind_in_it = {
+        errors.NotFound: "SESSION_NOT_FOUND",
+        errors.VersionNotFound: "SESSION_VERSION_NOT_FOUND",
+        errors.AlreadyExists: "SESSION_ALREADY_EXISTS",
+    }
     return "" if found is errors.InvalidArgument else kind_in_it.get(found, found.reason)
 
 

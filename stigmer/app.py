@@ -39,6 +39,8 @@ from stigmer.transport.codec import BytesCodec
 from stigmer.transport.reflection import reflection
 from stigmer.transport.server import Server
 from stigmer.transport.statistics import Statistics
+from stigmer.upkeep import Upkeep
+from stigmer.writing import writing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,9 +71,9 @@ class Assembly:
         return SYSTEM if self.authenticator is None else ANONYMOUS
 
     def handles(self) -> Iterator[tuple[Operation, Handle]]:
-        """Each operation with what answers its calls: plugins' wrappers, authentication, pipeline."""
+        """Each operation with what answers its calls: plugins' wrappers, authentication, what writes may be asked, pipeline."""
         for pipeline in self.pipelines.values():
-            handle = authenticated(pipeline, self.authenticator)
+            handle = authenticated(writing(pipeline), self.authenticator)
             yield pipeline.operation, self.plugins.wrap(pipeline.operation, handle, self.settings)
 
 
@@ -115,6 +117,7 @@ class App:
         self._tls = tls
         self._health = ServiceStatus()
         self._sockets = contextlib.ExitStack()
+        self._upkeep = Upkeep(store, assembly.kinds, clock, assembly.settings)
         self._addresses: list[str] = []
         services = Services(store, clock, IdGenerator(clock), assembly.settings.max_message_bytes)
         handlers = services_of(assembly.handles(), services, assembly.caller)
@@ -191,6 +194,7 @@ class App:
         finally:
             self._sockets.close()
             try:
+                await self._upkeep.stop()
                 await self._shut_down()
             finally:
                 await self.store.close()
@@ -209,6 +213,7 @@ class App:
         if self._tls is not None:
             watching = asyncio.create_task(self._tls.watch())
             self._sockets.callback(watching.cancel)
+        self._upkeep.start()
         self._health.set(True)
 
     async def _bind(self, listener: Listener) -> None:

@@ -12,7 +12,7 @@ from stigmer.context import RESPONSE
 from stigmer.errors import ConfigurationError
 from stigmer.operation import Operation
 from stigmer.pipeline import Pipeline, PlacedStep, Run
-from stigmer.step import Placement, Step, provides, requires
+from stigmer.step import Placement, Step, commits, provides, requires
 
 AUTHORIZE = "Authorize"
 """The contract's name of the step that decides who may do what."""
@@ -81,8 +81,9 @@ class _Draft:
         if placement.step is None:
             self._removed.add(target)
         else:
-            origin = self._placed.pop(target).origin
-            self._add(target, placement.step, plugin, f"replaces {origin}'s {target}")
+            old = self._placed.pop(target)
+            self._add(target, placement.step, plugin, f"replaces {old.origin}'s {target}")
+            self._placed[target] = dataclasses.replace(self._placed[target], commits=old.commits or commits(placement.step))
 
     def append(self, contributions: Sequence[tuple[str, Placement]]) -> None:
         """Puts these steps after the operation's own; whatever hangs on the operation's own stands before them."""
@@ -137,7 +138,7 @@ class _Draft:
             inspect.iscoroutinefunction(each) for each in (step.__call__, undo or step.__call__)
         ):
             raise self._error(f"step {name!r} of {origin!r} must be an object whose __call__, and undo if any, are async")
-        self._placed[name] = PlacedStep(name, step.__call__, undo, requires(step), provides(step), origin, why)
+        self._placed[name] = PlacedStep(name, step.__call__, undo, requires(step), provides(step), origin, why, commits(step))
 
     def _unknown(self, plugin: str, placement: Placement, there: Collection[str]) -> ConfigurationError:
         what = placement.step.name if placement.step is not None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from stigmer.identity import SYSTEM, Caller, Clock, IdGenerator
 from stigmer.payload import Payload
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 D = TypeVar("D")
 
-_LONGEST_REQUEST_ID = 128
+_LONGEST_TEXT = 128
 
 
 class Slot(Generic[T]):
@@ -70,6 +70,18 @@ class CallInfo:
     certificate: Mapping[str, Any] | None = None
 
 
+class Repeatable(NamedTuple):
+    """A call that may come again: what it is answered is remembered together with what it writes.
+
+    Attributes:
+        key: 32 bytes that stand for the caller, the operation and the key that the client gave.
+        request: 32 bytes that stand for the request message.
+    """
+
+    key: bytes
+    request: bytes
+
+
 class RequestContext:
     """One call on its way through a pipeline.
 
@@ -79,6 +91,9 @@ class RequestContext:
         info: what the transport knows about the call.
         step: name of the step that runs, or ran last.
         committed: a write is durable: nothing after it fails the call or is undone.
+        validate_only: the call only wants to know what would happen: nothing may be written, here or elsewhere.
+        rehearsed: everything before the commit went well, and the commit was left out.
+        repeatable: set when the client has given an idempotency key.
     """
 
     __slots__ = (
@@ -91,7 +106,10 @@ class RequestContext:
         "committed",
         "info",
         "operation",
+        "rehearsed",
+        "repeatable",
         "step",
+        "validate_only",
     )
 
     def __init__(
@@ -108,7 +126,8 @@ class RequestContext:
         self.caller = caller
         self.info = info or CallInfo()
         self.step = ""
-        self.committed = False
+        self.committed = self.validate_only = self.rehearsed = False
+        self.repeatable: Repeatable | None = None
         self._payload = payload
         self._request_id = request_id
         self._services = services
@@ -129,7 +148,7 @@ class RequestContext:
         """For logs: the client's own ``x-request-id``, if it is fit for a log line, else a new one."""
         if not self._request_id:
             given = self.info.metadata.get("x-request-id")
-            self._request_id = given if isinstance(given, str) and _fits_a_line(given) else os.urandom(8).hex()
+            self._request_id = given if isinstance(given, str) and fits_a_line(given) else os.urandom(8).hex()
         return self._request_id
 
     @property
@@ -202,5 +221,6 @@ class RequestContext:
         return callbacks
 
 
-def _fits_a_line(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST_REQUEST_ID and text.isascii() and text.isprintable()
+def fits_a_line(text: str) -> bool:
+    """Whether ``text`` is 1 to 128 printable ASCII characters."""
+    return 0 < len(text) <= _LONGEST_TEXT and text.isascii() and text.isprintable()

@@ -72,6 +72,16 @@ class NotFound(StigmerError):
         super().__init__(f"{kind.name} not found: {key[:ECHO_LIMIT]}", reason=f"{_upper_snake(kind.name)}_NOT_FOUND")
 
 
+class VersionNotFound(StigmerError):
+    """There is the resource, but no such version of it, or not any more; ``version`` is its id."""
+
+    code = 5
+
+    def __init__(self, kind: NamedKind, version: str) -> None:
+        text = f"{kind.name} version not found: {version[:ECHO_LIMIT]}"
+        super().__init__(text, reason=f"{_upper_snake(kind.name)}_VERSION_NOT_FOUND")
+
+
 class AlreadyExists(StigmerError):
     """The id or the slug is taken; ``key`` is the one of the two that is."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import time
 from typing import Protocol
 
@@ -61,6 +62,11 @@ class IdGenerator:
         fresh = milliseconds << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8))
         self._last = max(fresh, self._last + 1)
         return f"{prefix}-{_base32(self._last)}"
+
+
+def issued(prefix: str) -> re.Pattern[str]:
+    """What ids match that ``IdGenerator.new`` has made with this prefix, if they match as a whole."""
+    return re.compile(f"{re.escape(prefix)}-[{_CROCKFORD}]{{26}}")
 
 
 def _base32(number: int) -> str:

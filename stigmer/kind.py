@@ -91,6 +91,16 @@ class Kind(Generic[R]):
         return self.number.name
 
 
+def id_prefix(number: ApiResourceKind) -> str:
+    """What generated ids of a kind begin with, also of one that nobody serves.
+
+    Raises:
+        ConfigurationError: the value carries no ``kind_meta``.
+    """
+    prefix: str = _option(number, ext_kind_meta).id_prefix
+    return prefix
+
+
 def _option(value: ApiResourceKind | ApiResourceGroup, extension: Any) -> Any:
     """The message in the option ``extension`` of an enum value."""
     described = next(v for v in type(value).desc().values if v.number == value)

@@ -17,7 +17,7 @@ from stigmer._proto.ai.stigmer.iam.iampolicy.v1.rpcauthorization.method_options_
 )
 from stigmer.errors import ConfigurationError
 from stigmer.kind import Kind
-from stigmer.step import Step
+from stigmer.step import Step, commits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,11 @@ class Operation:
     def response(self) -> type[Any]:
         """The class of the response message."""
         return self.method.output.type
+
+    @property
+    def writes(self) -> bool:
+        """Whether one of its own steps writes."""
+        return any(map(commits, self.steps))
 
     @property
     def authorization(self) -> RpcAuthorizationConfig | None:

@@ -33,6 +33,7 @@ class PlacedStep:
         provides: slots it writes.
         origin: the plugin that brought it.
         why: how it came to stand here, such as ``after Persist``; empty for the operation's own.
+        commits: it is the one that writes.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PlacedStep:
     provides: frozenset[Slot[Any]]
     origin: str
     why: str = ""
+    commits: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,14 +73,27 @@ class Pipeline:
         await self._take_back(ctx, 0, start)
         raise Stale
 
+    async def repeat(self, ctx: RequestContext, answer: Payload[Any]) -> Payload[Any]:
+        """What the caller gets who is to be given, again, what the commit has answered: nothing runs but what changes answers.
+
+        Raises:
+            StigmerError: what a step raised.
+        """
+        ctx[RESPONSE] = answer
+        await self._answer(ctx, 1 + max((at for at, step in enumerate(self.steps) if step.commits), default=-1))
+        return ctx[RESPONSE]
+
     async def _run(self, ctx: RequestContext, start: int) -> None:
         """Runs the steps from ``start``; on failure takes back what was done."""
         at = start
         try:
-            for at, step in enumerate(self.steps[start:], start):  # noqa: B007 - `at` tells the handler below how far we came
+            for at, step in enumerate(self.steps[start:], start):
                 ctx.step = step.name
                 await step.run(ctx)
                 if ctx.committed:
+                    break
+                if ctx.rehearsed:
+                    await self._answer(ctx, at + 1)
                     break
         except BaseException as error:
             if isinstance(error, Stale) and self._can_restart(ctx, at):
@@ -90,16 +105,29 @@ class Pipeline:
             raise
         if ctx.committed and (at + 1 < len(self.steps) or ctx.has_after_commit):
             await _to_its_end(self._finish(ctx, at + 1))
+        elif ctx.rehearsed:
+            await self._undo_all(ctx, at)
 
     def _can_restart(self, ctx: RequestContext, at: int) -> bool:
         """Whether the step at ``at`` lost a race that running again from the Load step can win."""
         return self.restart is not None and at >= self.restart and not ctx.committed
 
+    async def _answer(self, ctx: RequestContext, start: int) -> None:
+        """Runs those of the steps from ``start`` on that change the answer."""
+        for step in self.steps[start:]:
+            if RESPONSE in step.provides:
+                ctx.step = step.name
+                await step.run(ctx)
+
     async def _take_back(self, ctx: RequestContext, first: int, end: int) -> None:
         """Takes back the steps in [first, end), and what they left in the context."""
+        await self._undo_all(ctx, end, first)
+        ctx.forget(slot for step in self.steps[first:] for slot in step.provides)
+
+    async def _undo_all(self, ctx: RequestContext, end: int, first: int = 0) -> None:
+        """Takes back what the steps in [first, end) did outside the context."""
         if any(step.undo is not None for step in self.steps[first:end]):
             await _to_its_end(self._undo(ctx, first, end))
-        ctx.forget(slot for step in self.steps[first:] for slot in step.provides)
         ctx.take_after_commit()
 
     async def _undo(self, ctx: RequestContext, first: int, end: int) -> None:

@@ -141,5 +141,5 @@ def _detail(error: StigmerError) -> Message:
             field_violations=[violation(field=field, description=text) for field, text in error.violations]
         )
     else:
-        detail = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason)
+        detail = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=error.metadata)
     return detail

@@ -67,6 +67,16 @@ class Settings(BaseSettings):
         int,
         Field(description="bytes of resources that each process remembers, so as not to read them again; 0 for none", ge=0),
     ] = 64 * MIB
+    feed_changes: Annotated[int, Field(description="changes of a kind that are kept for those who watch and publish", ge=0)] = (
+        100_000
+    )
+    feed_hours: Annotated[float, Field(description="how long they are kept, if they are not too many", ge=0)] = 168.0
+    history_versions: Annotated[
+        int, Field(description="versions of each resource that are kept when its changes are no longer", ge=1)
+    ] = 100
+    idempotency_hours: Annotated[
+        float, Field(description="how long the answer to a request with an `idempotency-key` is remembered", ge=0)
+    ] = 24.0
     max_message_bytes: Annotated[int, Field(description="largest message in and out, in bytes", ge=64 * 1024 + 1024)] = 10 * MIB
     drain_seconds: Annotated[
         float, Field(description="how long calls in flight may take to finish once the server stops", ge=0)

@@ -18,7 +18,9 @@ class Step(Protocol):
 
     * ``requires`` and ``provides``: frozensets of ``Slot``, what it reads and what it writes;
     * ``async undo(ctx)``: takes back what the step did outside the store, when a later step fails before the commit. It
-      runs in reverse order of the steps and must bear to run twice.
+      runs in reverse order of the steps and must bear to run twice;
+    * ``commits``: True for the step that writes. When ``ctx.validate_only`` is set it writes nothing, and sets
+      ``ctx.rehearsed`` instead of ``ctx.committed``.
     """
 
     @property
@@ -41,6 +43,11 @@ def requires(step: Step) -> frozenset[Slot[Any]]:
 def provides(step: Step) -> frozenset[Slot[Any]]:
     """The slots that ``step`` writes."""
     return frozenset(getattr(step, "provides", _NO_SLOTS))
+
+
+def commits(step: Step) -> bool:
+    """Whether ``step`` is the one that writes."""
+    return bool(getattr(step, "commits", False))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

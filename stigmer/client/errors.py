@@ -25,16 +25,24 @@ class SessionError(Exception):
         text: what the server says, or what happened here when it never answered.
         reason: UPPER_SNAKE name of the exact cause, such as ``SESSION_NOT_FOUND``; empty when the server gave none.
         violations: the broken rules, in the order of the fields; empty unless the request was invalid.
+        metadata: what belongs to the reason, by name, such as ``currentVersionId`` to ``VERSION_NOT_CURRENT``.
     """
 
     def __init__(
-        self, text: str, *, status: Status = Status.UNKNOWN, reason: str = "", violations: Iterable[Violation] = ()
+        self,
+        text: str,
+        *,
+        status: Status = Status.UNKNOWN,
+        reason: str = "",
+        violations: Iterable[Violation] = (),
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.reason = reason
         self.violations = tuple(violations)
+        self.metadata = dict(metadata or {})
 
     def __str__(self) -> str:
         return f"{self.status.name}: {self.text}"
@@ -65,7 +73,7 @@ class ResourceExhausted(SessionError):
 
 
 class Aborted(SessionError):
-    """Others changed the session all the time; read it again."""
+    """Others changed the session meanwhile: read it again. ``metadata`` tells which version of it is the current one."""
 
 
 class DeadlineExceeded(SessionError):
@@ -105,11 +113,12 @@ _CLASSES: Mapping[Status, type[SessionError]] = {
 def from_grpc(error: GRPCError) -> SessionError:
     """The typed form of what the server answered, with what its ``google.rpc`` details tell."""
     details: list[Any] = list(error.details or ())
-    reasons = [detail.reason for detail in details if isinstance(detail, ErrorInfo)]
+    info = next((detail for detail in details if isinstance(detail, ErrorInfo)), ErrorInfo())
     return _CLASSES.get(error.status, SessionError)(
         error.message or "the server gave no reason",
         status=error.status,
-        reason=next(iter(reasons), ""),
+        reason=info.reason,
+        metadata=dict(info.metadata),
         violations=[
             Violation(violation.field, violation.description)
             for detail in details

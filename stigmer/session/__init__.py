@@ -12,10 +12,12 @@ from stigmer.session.get import GET
 from stigmer.session.get_by_reference import GET_BY_REFERENCE
 from stigmer.session.list import LIST
 from stigmer.session.list_by_agent import LIST_BY_AGENT
+from stigmer.session.list_versions import LIST_VERSIONS
+from stigmer.session.restore import RESTORE
 from stigmer.session.update import UPDATE
 
 
 @hookimpl
 def register_operations() -> tuple[Operation, ...]:
     """Serves sessions."""
-    return CREATE, UPDATE, DELETE, APPLY, GET, BATCH_GET, GET_BY_REFERENCE, LIST, LIST_BY_AGENT
+    return CREATE, UPDATE, DELETE, APPLY, GET, BATCH_GET, GET_BY_REFERENCE, LIST, LIST_BY_AGENT, LIST_VERSIONS, RESTORE

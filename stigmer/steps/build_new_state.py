@@ -8,6 +8,7 @@ from typing import Any
 from stigmer import audit
 from stigmer.context import RequestContext
 from stigmer.steps.slots import SLUG, STATE
+from stigmer.versions import next_version
 
 
 class BuildNewState:
@@ -29,5 +30,6 @@ def new_state(ctx: RequestContext) -> Any:
     state.kind = kind.name
     state.metadata.slug = ctx[SLUG]
     state.metadata.id = state.metadata.id or ctx.ids.new(kind.id_prefix)
+    state.metadata.version = next_version(ctx, state.metadata.version, None)
     state.status = audit.created(ctx)
     return state

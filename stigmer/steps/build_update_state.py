@@ -9,28 +9,36 @@ from stigmer import audit
 from stigmer.context import RequestContext
 from stigmer.steps.slots import EXISTING, STATE
 from stigmer.unknown import has_unknown, same, take_unknown
+from stigmer.versions import check_current, next_version
 
-_REPLACED_WHEN_GIVEN = ("name", "labels", "annotations", "tags", "version")
+_REPLACED_WHEN_GIVEN = ("name", "labels", "annotations", "tags")
 
 
 class BuildUpdateState:
-    """Puts the request's spec, and of its metadata what is given, onto what is stored."""
+    """Puts the request's spec, and of its metadata what is given, onto what is stored, if that is the version meant."""
 
     name = "BuildUpdateState"
     requires = frozenset({EXISTING})
     provides = frozenset({STATE})
 
     async def __call__(self, ctx: RequestContext) -> None:
-        """Fills STATE."""
+        """Fills STATE; raises NotCurrent when it is another version."""
         existing = ctx[EXISTING]
         if existing is not None:
-            state = merged(existing.message, ctx.request)
-            state.status = audit.updated(ctx, existing.message.status)
-            ctx[STATE] = state
+            check_current(ctx.request.metadata, existing.message.metadata)
+            ctx[STATE] = updated_state(ctx, existing.message)
+
+
+def updated_state(ctx: RequestContext, stored: Any) -> Any:
+    """The message that is stored in place of ``stored``."""
+    state = merged(stored, ctx.request)
+    state.metadata.version = next_version(ctx, ctx.request.metadata.version, stored.metadata)
+    state.status = audit.updated(ctx, stored.status)
+    return state
 
 
 def merged(stored: Any, request: Any) -> Any:
-    """``stored`` with what ``request`` changes, audit aside: identity, owner and status stay.
+    """``stored`` with what ``request`` changes, audit and version aside: identity, owner and status stay.
 
     Of the result, only ``status`` is shared with ``stored``; nothing is with ``request``.
     """

@@ -15,6 +15,7 @@ from stigmer.store.selection import Position
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
+_NOT_SELECTING = frozenset({"page_size", "page_token", "read_mask"})
 FRAME_BYTES = 4096
 """Kept free in a page for everything in it that is not an entry."""
 
@@ -33,7 +34,7 @@ async def load_page(ctx: RequestContext, equal: Mapping[str, str], tags: tuple[s
         condition=condition_of(kind, request.filter),
         words=words_of_query(request.query),
         order=order_of(request.order_by),
-        after=await _position(ctx),
+        after=await position_of(ctx),
         limit=page_size(ctx),
         max_bytes=ctx.max_message_bytes - FRAME_BYTES,
     )
@@ -49,10 +50,20 @@ async def next_page_token(ctx: RequestContext, page: Page) -> str:
     """The token of the page after ``page``; empty when it is the last one."""
     if not page.more or page.end is None:
         return ""
-    return page_token.seal(await ctx.store.secret(), _purpose(ctx), page.end)
+    return await token_after(ctx, page.end)
 
 
-async def _position(ctx: RequestContext) -> Position | None:
+async def token_after(ctx: RequestContext, position: Position) -> str:
+    """The token of the page that begins after ``position``: good for this operation, selection and caller only."""
+    return page_token.seal(await ctx.store.secret(), _purpose(ctx), position)
+
+
+async def position_of(ctx: RequestContext) -> Position | None:
+    """The position after which the page begins that the request asks for; None for the first one.
+
+    Raises:
+        InvalidArgument: the token is damaged, or another list's or caller's.
+    """
     token = ctx.request.page_token
     if not token:
         return None
@@ -65,5 +76,6 @@ async def _position(ctx: RequestContext) -> Position | None:
 def _purpose(ctx: RequestContext) -> tuple[object, ...]:
     """What a token is bound to: operation, caller, and every field that selects."""
     selection = copy.deepcopy(ctx.request)
-    selection.page_size, selection.page_token, selection.read_mask = 0, "", None
+    for field in [field for field in selection if field.name in _NOT_SELECTING]:
+        del selection[field]
     return ctx.operation.name, ctx.caller.id, selection.to_json()

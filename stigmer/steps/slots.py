@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from stigmer.context import Slot
@@ -9,6 +10,7 @@ from stigmer.errors import DataLoss, Undecodable
 from stigmer.kind import Kind
 from stigmer.payload import decode
 from stigmer.store import Page, Stored, Visible
+from stigmer.store.feed import Change
 
 
 class Existing(NamedTuple):
@@ -30,6 +32,13 @@ class Existing(NamedTuple):
             raise DataLoss(f"the stored {kind.key} is damaged") from error
 
 
+class Versions(NamedTuple):
+    """A page of the versions of a resource: the newest first, and whether older ones follow."""
+
+    entries: Sequence[Change]
+    more: bool
+
+
 SLUG: Slot[str] = Slot("slug")
 """The slug that the request means; empty when it names none and an id says which resource is meant."""
 
@@ -47,3 +56,9 @@ VISIBLE: Slot[Visible | None] = Slot("visible")
 
 PAGE: Slot[Page] = Slot("page")
 """The entries of a list."""
+
+EARLIER: Slot[Any] = Slot("earlier")
+"""The message of a version that a resource is to become again; shared and never changed."""
+
+VERSIONS: Slot[Versions] = Slot("versions")
+"""What a resource was before."""

@@ -20,6 +20,11 @@ from protobuf.wkt import FieldMask
 
 from stigmer import Caller, Unauthenticated, hookimpl
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
+from stigmer._proto.ai.stigmer.agentic.session.v1.history_pb import (
+    ListSessionVersionsRequest,
+    RestoreSessionRequest,
+    SessionVersionList,
+)
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import (
     BatchGetSessionsRequest,
     BatchGetSessionsResponse,
@@ -36,6 +41,7 @@ from stigmer.testing import serving
 
 PACKAGE = "ai.stigmer.agentic.session.v1"
 COMMAND, QUERY = f"/{PACKAGE}.SessionCommandController", f"/{PACKAGE}.SessionQueryController"
+HISTORY = f"/{PACKAGE}.SessionHistoryController"
 RPCS = {
     "apply": (f"{COMMAND}/apply", Session),
     "create": (f"{COMMAND}/create", Session),
@@ -46,6 +52,8 @@ RPCS = {
     "get_by_reference": (f"{QUERY}/getByReference", Session),
     "list": (f"{QUERY}/list", SessionList),
     "list_by_agent": (f"{QUERY}/listByAgent", SessionList),
+    "list_versions": (f"{HISTORY}/listVersions", SessionVersionList),
+    "restore": (f"{HISTORY}/restore", Session),
 }
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
@@ -68,6 +76,7 @@ class Refusal:
     reason: str = ""
     domain: str = ""
     details: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
 
     @property
     def fields(self) -> list[str]:
@@ -130,6 +139,12 @@ class Wire:
     async def list_by_agent(self, agent_id: str = "", **fields) -> SessionList:
         return await self.call("list_by_agent", ListSessionsByAgentRequest(agent_id=agent_id, **fields))
 
+    async def list_versions(self, id_: str, **fields) -> SessionVersionList:
+        return await self.call("list_versions", ListSessionVersionsRequest(session_id=id_, **fields))
+
+    async def restore(self, id_: str, version: str, **fields) -> Session:
+        return await self.call("restore", RestoreSessionRequest(session_id=id_, version_id=version, **fields))
+
     async def pages(self, list_=None, **fields) -> list[SessionList]:
         """All pages of a list, by their tokens."""
         list_ = list_ or self.list
@@ -175,7 +190,7 @@ def _refusal(error: grpc.aio.AioRpcError) -> Refusal:
         if detail.Unpack(bad):
             found["violations"] = tuple((each.field, each.description) for each in bad.field_violations)
         elif detail.Unpack(info):
-            found |= {"reason": info.reason, "domain": info.domain}
+            found |= {"reason": info.reason, "domain": info.domain, "metadata": tuple(info.metadata.items())}
     return dataclasses.replace(refusal, **found)
 
 

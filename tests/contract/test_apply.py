@@ -5,7 +5,6 @@ import pytest
 from stigmer import after, hookimpl
 from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
 from stigmer._proto.ai.stigmer.commons.apiresource.enum_pb import ApiResourceOwnerScope as Scope
-from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadataVersion
 from stigmer.testing import SteppingClock
 
 UNSET = Scope.api_resource_owner_scope_unspecified
@@ -150,11 +149,10 @@ async def test_client_status_is_no_change(wire, a_session):
         {"annotations": {"n": "1"}},
         {"tags": ["y", "x"]},
         {"tags": ["x", "y", "y"]},
-        {"version": ApiResourceMetadataVersion(id="v2")},
     ],
 )
 async def test_any_change_of_metadata_is_written(wire, a_session, change):
-    """A difference in name, labels, annotations, tags or version is stored."""
+    """A difference in name, labels, annotations or tags is stored."""
     stored = await wire.apply(a_session(**RICH))
     answer = await wire.apply(a_session(**{"slug": "deploy", **RICH, **change}))
     assert answer.status.audit.spec_audit.event == "updated"

@@ -45,7 +45,7 @@ async def test_everything_the_client_may_say_is_kept(wire, a_session, as_json, m
     assert as_json(answer)["spec"] == as_json(request)["spec"]
     sent, got = as_json(request)["metadata"], as_json(answer)["metadata"]
     assert {key: got[key] for key in sent} == sent
-    assert set(got) - set(sent) == {"id", "slug"}
+    assert set(got) - set(sent) == {"id", "slug", "version"}
     assert list(answer.metadata.tags) == ["b", "a", "b", "", "🚀", "\0", "RTL שלום"]
     assert await wire.get(answer.metadata.id) == answer
 
@@ -91,10 +91,11 @@ async def test_spec_may_be_left_out(wire, a_session):
 
 
 async def test_nothing_is_invented(wire, a_session, as_json):
-    """Beside id, slug, constants and audit the server adds nothing."""
+    """Beside id, slug, version, constants and audit the server adds nothing."""
     answer = as_json(await wire.create(a_session()))
     assert set(answer) == {"apiVersion", "kind", "metadata", "spec", "status"}
-    assert set(answer["metadata"]) == {"name", "slug", "id", "org", "ownerScope"}
+    assert set(answer["metadata"]) == {"name", "slug", "id", "org", "ownerScope", "version"}
+    assert set(answer["metadata"]["version"]) == {"id"}
     assert set(answer["status"]) == {"audit"}
 
 

@@ -15,6 +15,8 @@ ROWS = {
     "get_by_reference": "ValidateProto LoadByReference",
     "list": "ValidateProto ListAll BuildListResponse",
     "list_by_agent": "ValidateProto FilterByAgentInstance BuildListResponse",
+    "list_versions": "ValidateProto ListVersions BuildVersionsResponse",
+    "restore": "ValidateProto LoadForRestore BuildRestoredState Persist",
 }
 
 
@@ -60,12 +62,12 @@ class CloudSteps:
             yield before("Persist", Named("CreateIamPolicies"))
         if op.verb == "delete":
             yield after("DeleteResource", Named("CleanupIamPolicies"))
-        if op.verb in {"create", "update", "delete", "apply"}:
+        if op.verb in {"create", "update", "delete", "apply", "restore"}:
             yield after("CleanupIamPolicies", "Persist", "DeleteResource", Named("Publish"))
 
 
 def test_there_are_exactly_these_operations():
-    """A server without plugins has the eight operations on sessions, and batch get."""
+    """A server without plugins has the eight operations on sessions, batch get, and the two on their history."""
     assert set(assembled(Settings(plugins=())).pipelines) == {f"session.{verb}" for verb in ROWS}
 
 
@@ -88,6 +90,8 @@ async def test_calls_run_their_row(served, a_session):
     await wire.get_by_reference("one", org="acme")
     await wire.list()
     await wire.list_by_agent("ain-1")
+    await wire.list_versions(stored.metadata.id)
+    await wire.restore(stored.metadata.id, stored.metadata.version.id)
     await wire.delete(stored.metadata.id)
     assert recorder.ran == {verb: row.split() for verb, row in ROWS.items()}
 
@@ -104,6 +108,8 @@ async def test_steps_of_plugins_stand_where_the_design_puts_them(served, by_meta
     await wire.get_by_reference("one", org="acme")
     await wire.list()
     await wire.list_by_agent("ain-1")
+    await wire.list_versions(stored.metadata.id)
+    await wire.restore(stored.metadata.id, stored.metadata.version.id)
     await wire.delete(stored.metadata.id)
     assert {verb: " ".join(steps) for verb, steps in recorder.ran.items()} == {
         "create": "ValidateProto Authorize ResolveSlug CheckDuplicate BuildNewState CreateIamPolicies Persist Publish",
@@ -115,4 +121,6 @@ async def test_steps_of_plugins_stand_where_the_design_puts_them(served, by_meta
         "get_by_reference": "ValidateProto LoadByReference Authorize",
         "list": "ValidateProto Authorize ListAll BuildListResponse",
         "list_by_agent": "ValidateProto Authorize FilterByAgentInstance BuildListResponse",
+        "list_versions": "ValidateProto Authorize ListVersions BuildVersionsResponse",
+        "restore": "ValidateProto Authorize LoadForRestore BuildRestoredState Persist Publish",
     }

@@ -15,13 +15,12 @@ from stigmer._proto.ai.stigmer.commons.apiresource.apiresourcekind.kind_pb impor
 from stigmer._proto.ai.stigmer.commons.apiresource.service_options_pb import ext_api_resource_kind
 from stigmer._proto.ai.stigmer.iam.iampolicy.v1.rpcauthorization.method_options_pb import ext_config
 
+from .enums import AUTHORIZATION, COMMONS, ENUMS, GROUP_DOMAINS, KIND, KINDS
+
 SESSION = "ai.stigmer.agentic.session.v1"
-COMMONS = "ai.stigmer.commons.apiresource"
-KIND = f"{COMMONS}.apiresourcekind"
-AUTHORIZATION = "ai.stigmer.iam.iampolicy.v1.rpcauthorization"
 
 FILES = {
-    SESSION: ("api", "command", "io", "query", "spec"),
+    SESSION: ("api", "command", "history", "io", "query", "spec"),
     COMMONS: ("enum", "field_options", "io", "metadata", "service_options", "status"),
     KIND: ("kind",),
     AUTHORIZATION: ("method_options",),
@@ -68,6 +67,27 @@ MESSAGES = {
     },
     f"{SESSION}.BatchGetSessionsRequest": {"ids": (1, "repeated string"), "read_mask": (2, FIELD_MASK)},
     f"{SESSION}.BatchGetSessionsResponse": {"sessions": (1, f"repeated {SESSION}.Session")},
+    f"{SESSION}.ListSessionVersionsRequest": {
+        "session_id": (1, "string"),
+        "page_size": (2, "int32"),
+        "page_token": (3, "string"),
+    },
+    f"{SESSION}.SessionVersion": {
+        "version": (1, f"{COMMONS}.ApiResourceMetadataVersion"),
+        "event": (2, "string"),
+        "time": (3, "google.protobuf.Timestamp"),
+        "actor": (4, f"{COMMONS}.ApiResourceAuditActor"),
+    },
+    f"{SESSION}.SessionVersionList": {
+        "entries": (1, f"repeated {SESSION}.SessionVersion"),
+        "next_page_token": (2, "string"),
+    },
+    f"{SESSION}.RestoreSessionRequest": {
+        "session_id": (1, "string"),
+        "version_id": (2, "string"),
+        "message": (3, "string"),
+        "current_version_id": (4, "string"),
+    },
     f"{COMMONS}.ApiResourceMetadata": {
         "name": (1, "string"),
         "slug": (2, "string"),
@@ -131,84 +151,6 @@ MESSAGES = {
     },
 }
 
-KINDS = {
-    "api_resource_kind_unknown": (0, None),
-    "api_resource_version": (1, "ver"),
-    "iam_policy": (10, "iamp"),
-    "identity_account": (11, "ida"),
-    "api_key": (12, "key"),
-    "credential": (20, "crd"),
-    "organization": (30, "org"),
-    "platform": (31, "plt"),
-    "agent": (40, "agt"),
-    "agent_execution": (41, "aex"),
-    "session": (42, "ses"),
-    "skill": (43, "skl"),
-    "mcp_server": (44, "mcp"),
-    "agent_instance": (45, "ain"),
-    "workflow": (50, "wfl"),
-    "workflow_instance": (51, "win"),
-    "workflow_execution": (52, "wex"),
-    "environment": (53, "env"),
-    "execution_context": (54, "exec"),
-}
-
-ENUMS = {
-    f"{COMMONS}.ApiResourceOwnerScope": {
-        "api_resource_owner_scope_unspecified": 0,
-        "platform": 1,
-        "organization": 2,
-        "identity_account": 3,
-    },
-    f"{COMMONS}.ApiResourceEventType": {
-        "unspecified": 0,
-        "created": 1,
-        "updated": 2,
-        "deleted": 3,
-        "renamed": 4,
-        "stack_outputs_updated": 5,
-    },
-    f"{COMMONS}.ApiResourceStateOperationType": {
-        "api_resource_state_operation_type_unspecified": 0,
-        "create": 1,
-        "update": 2,
-        "delete": 3,
-        "read": 4,
-        "stream": 5,
-    },
-    f"{KIND}.ApiResourceKind": {name: number for name, (number, _) in KINDS.items()},
-    f"{KIND}.ApiResourceGroup": {"api_resource_group_unspecified": 0, "agentic": 1, "iam": 2, "tenancy": 3},
-    f"{KIND}.ApiResourceVersion": {"api_resource_version_unspecified": 0, "v1": 1},
-    f"{KIND}.ResourceTier": {"TIER_UNSPECIFIED": 0, "TIER_OPEN_SOURCE": 1, "TIER_CLOUD_ONLY": 2},
-    f"{AUTHORIZATION}.ApiResourceIamPermission": {
-        "unspecified": 0,
-        "create": 1,
-        "can_delete": 2,
-        "can_view": 3,
-        "can_edit": 4,
-        "operator": 5,
-        "platform": 6,
-        "login_to_back_office": 7,
-        "can_grant_access": 8,
-        "can_view_access": 9,
-        "owner": 10,
-        "member": 11,
-        "identity_account": 12,
-        "organization": 13,
-        "session": 14,
-        "agent": 15,
-        "can_create_agent": 16,
-        "can_create_workflow": 17,
-        "can_create_session": 18,
-        "can_create_execution_in": 19,
-        "can_create_instance": 20,
-        "can_create_skill": 21,
-        "can_execute": 22,
-    },
-}
-
-GROUP_DOMAINS = {"agentic": "agentic.stigmer.ai", "iam": "iam.stigmer.ai", "tenancy": "tenancy.stigmer.ai"}
-
 OPTIONS = {
     f"{COMMONS}.api_resource_kind": ("google.protobuf.ServiceOptions", 90100, f"{KIND}.ApiResourceKind"),
     f"{COMMONS}.computed": ("google.protobuf.FieldOptions", 90201, "bool"),
@@ -235,6 +177,10 @@ RPCS = {
         "getByReference": ("ApiResourceReference", "Session"),
         "batchGet": ("BatchGetSessionsRequest", "BatchGetSessionsResponse"),
     },
+    f"{SESSION}.SessionHistoryController": {
+        "listVersions": ("ListSessionVersionsRequest", "SessionVersionList"),
+        "restore": ("RestoreSessionRequest", "Session"),
+    },
 }
 
 PERMISSIONS = {
@@ -243,6 +189,8 @@ PERMISSIONS = {
     "delete": ("session", "can_delete", "value", "unauthorized to delete session"),
     "get": ("session", "can_view", "value", "unauthorized to get session"),
     "batchGet": ("session", "can_view", "ids", "unauthorized to get session"),
+    "listVersions": ("session", "can_view", "session_id", "unauthorized to get session"),
+    "restore": ("session", "can_edit", "session_id", "unauthorized to update session"),
     "apply": None,
     "list": None,
     "listByAgent": None,
@@ -255,6 +203,9 @@ REQUIRED = {
     f"{SESSION}.SessionId.value",
     f"{SESSION}.AgentId.value",
     f"{SESSION}.ListSessionsByAgentRequest.agent_id",
+    f"{SESSION}.ListSessionVersionsRequest.session_id",
+    f"{SESSION}.RestoreSessionRequest.session_id",
+    f"{SESSION}.RestoreSessionRequest.version_id",
     f"{COMMONS}.ApiResourceId.value",
     f"{COMMONS}.ApiResourceDeleteInput.resource_id",
 }

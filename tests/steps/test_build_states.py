@@ -7,7 +7,7 @@ import pytest
 from stigmer import RESPONSE, Caller, InvalidArgument, Owner
 from stigmer._proto.ai.stigmer.agentic.session.v1.api_pb import Session
 from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
-from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadata, ApiResourceMetadataVersion
+from stigmer._proto.ai.stigmer.commons.apiresource.metadata_pb import ApiResourceMetadata
 from stigmer._proto.ai.stigmer.commons.apiresource.status_pb import ApiResourceAudit, ApiResourceAuditStatus
 from stigmer.session.kind import SESSION
 from stigmer.steps import EXISTING, SLUG, STATE, BuildApplyState, BuildNewState, BuildUpdateState, Existing, Persist
@@ -61,19 +61,17 @@ async def test_an_update_keeps_identity_owner_and_status(stored, services):
 
 
 async def test_what_is_given_in_metadata_replaces_what_is_stored(stored, services):
-    """Name, labels, annotations, tags and version are replaced as a whole when they are given."""
-    version = ApiResourceMetadataVersion(id="v1")
-    given = ApiResourceMetadata(labels={"b": "2"}, annotations={"n": "m"}, tags=["y", "z"], version=version)
+    """Name, labels, annotations and tags are replaced as a whole when they are given."""
+    given = ApiResourceMetadata(labels={"b": "2"}, annotations={"n": "m"}, tags=["y", "z"])
     request = Session(metadata=given, spec=stored.spec)
     ctx = make_context("session.update", request, services=services, slots={EXISTING: await existing(services)})
     await run_steps(ctx, BuildUpdateState())
     metadata = ctx[STATE].metadata
-    assert (metadata.name, metadata.labels, metadata.annotations, metadata.tags, metadata.version) == (
+    assert (metadata.name, metadata.labels, metadata.annotations, metadata.tags) == (
         "Hello World",
         {"b": "2"},
         {"n": "m"},
         ["y", "z"],
-        version,
     )
 
 

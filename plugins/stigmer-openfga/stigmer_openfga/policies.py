@@ -69,6 +69,9 @@ class CreateIamPolicies:
         if state is None or ctx.get(EXISTING) is not None:
             return
         tuples = policies_of(ctx.operation.kind.key, state)
+        if ctx.validate_only:
+            await self._check_free(ctx, tuples)
+            return
         if ctx.request.metadata.id:
             tuples = await self._claim(ctx, tuples)
         else:
@@ -95,18 +98,20 @@ class CreateIamPolicies:
         Otherwise the tuples of one who loses the race for an id would, for a moment, let them into what the winner stored;
         and those left by a create that was cut off would let its caller into what somebody else stores later.
         """
-        object_ = tuples[0].object
-        tuples = [*tuples, Relation(_SERVER, RESERVED, object_)]
-        taken = AlreadyExists(ctx.operation.kind, ctx.request.metadata.id)
-        if await self._any(ctx, object_):
-            raise taken
+        await self._check_free(ctx, tuples)
+        claimed = [*tuples, Relation(_SERVER, RESERVED, tuples[0].object)]
         try:
-            await self._client.write(tuples, claim=True, deadline=ctx.info.deadline)
+            await self._client.write(claimed, claim=True, deadline=ctx.info.deadline)
         except Refused:
-            if await self._any(ctx, object_):
-                raise taken from None
+            await self._check_free(ctx, tuples)
             raise
-        return tuples
+        return claimed
+
+    async def _check_free(self, ctx: RequestContext, tuples: Sequence[Relation]) -> None:
+        """Raises AlreadyExists when there is anything about the client's own id."""
+        id_ = ctx.request.metadata.id
+        if id_ and await self._any(ctx, tuples[0].object):
+            raise AlreadyExists(ctx.operation.kind, id_) from None
 
     async def _any(self, ctx: RequestContext, object_: str) -> bool:
         async for _ in self._client.read(object_, ctx.info.deadline):

@@ -46,13 +46,18 @@ class KeepHidden:
         existing, state, hidden = ctx[EXISTING], ctx.get(STATE), self._mask.hidden_from(ctx.caller)
         if existing is None or state is None or not hidden:
             return
+        version = copy.copy(state.metadata.version)  # a new one says nothing about the one before
         for path in hidden:
             path.keep(state, existing.message)
-        if ctx.operation.verb == "apply" and same(_with_audit_of(existing.message, state), existing.message):
+        state.metadata.version = version
+        if ctx.operation.verb == "apply" and same(_as_old_as(existing.message, state), existing.message):
             ctx[STATE] = None
 
 
-def _with_audit_of(stored: Any, state: Any) -> Any:
+def _as_old_as(stored: Any, state: Any) -> Any:
+    """``state`` with the audit and the version of ``stored``: what every write changes."""
     state = copy.copy(state)
     state.status = stored.status
+    state.metadata = copy.copy(state.metadata)
+    state.metadata.version = stored.metadata.version
     return state
