@@ -25,7 +25,7 @@ class Script:
         self.steps = []
         self.restart = restart
 
-    def step(self, name, *, does=None, undo=False, provides=()):
+    def step(self, name, *, does=None, undo=False, provides=(), commits=False):
         async def run(ctx):
             self.log.append(name)
             if does is not None:
@@ -36,7 +36,8 @@ class Script:
         async def take_back(ctx):
             self.log.append(f"undo {name}")
 
-        self.steps.append(PlacedStep(name, run, take_back if undo else None, frozenset(), frozenset(provides), "test"))
+        undoing = take_back if undo else None
+        self.steps.append(PlacedStep(name, run, undoing, frozenset(), frozenset(provides), "test", commits=commits))
         return self
 
     async def run(self, ctx: RequestContext | None = None):
@@ -312,3 +313,36 @@ async def test_the_context_knows_the_step_that_runs():
     ctx = make_context("session.create", Session())
     await script.run(ctx)
     assert (seen, ctx.step) == (["A"], "B")
+
+
+def rehearse(ctx):
+    ctx.rehearsed = True
+    answer(ctx)
+
+
+async def test_a_rehearsal_ends_where_the_commit_would_be():
+    """Of what follows only steps that change the answer run; what came before is taken back, and no callback is called."""
+    called = []
+    script = Script().step("A", undo=True, does=registering(lambda: called.append("callback")))
+    script.step("Commit", does=rehearse, commits=True).step("Publish", undo=True).step("Mask", provides={RESPONSE})
+    assert await script.run() is ANSWER
+    assert script.log == ["A", "Commit", "Mask", "undo A"]
+    assert called == []
+
+
+async def test_a_rehearsal_that_fails():
+    """Where the answer cannot be made, what came before is taken back, once."""
+    script = Script().step("A", undo=True).step("Commit", does=rehearse, commits=True)
+    script.step("Mask", does=fail(InvalidArgument("a", "b")), provides={RESPONSE})
+    with pytest.raises(InvalidArgument):
+        await script.run()
+    assert script.log == ["A", "Commit", "Mask", "undo A"]
+
+
+async def test_repeating_an_answer():
+    """Nothing runs but what changes answers after the commit."""
+    script = Script().step("A", provides={RESPONSE}).step("Commit", provides={RESPONSE}, commits=True)
+    script.step("Publish").step("Mask", provides={RESPONSE})
+    ctx = make_context("session.create", Session())
+    assert await Pipeline(CREATE, tuple(script.steps)).repeat(ctx, ANSWER) is ANSWER
+    assert script.log == ["Mask"]

@@ -22,13 +22,16 @@ def test_every_status_becomes_a_session_error(status):
 
 
 def test_details_give_reason_and_violations():
-    """ErrorInfo gives the reason, BadRequest the violations; other details are passed over."""
+    """ErrorInfo gives the reason and what belongs to it, BadRequest the violations; other details are passed over."""
     bad = BadRequest(field_violations=[BadRequest.FieldViolation(field="a.b", description="no")])
-    error = from_grpc(GRPCError(Status.INVALID_ARGUMENT, "text", [DebugInfo(), ErrorInfo(reason="R"), bad]))
+    info = ErrorInfo(reason="R", metadata={"currentVersionId": "ver-1"})
+    error = from_grpc(GRPCError(Status.INVALID_ARGUMENT, "text", [DebugInfo(), info, bad]))
     assert (error.reason, error.violations) == ("R", (Violation("a.b", "no"),))
+    assert error.metadata == {"currentVersionId": "ver-1"}
 
 
 def test_an_error_without_text_or_details_still_reads():
     """A bare status gives a text, no reason and no violations."""
     error = from_grpc(GRPCError(Status.NOT_FOUND))
+    assert error.metadata == {}
     assert (str(error), error.reason, error.violations) == ("NOT_FOUND: the server gave no reason", "", ())

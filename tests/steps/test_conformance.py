@@ -3,35 +3,43 @@
 import pytest
 
 from stigmer import Owner, Query
+from stigmer._proto.ai.stigmer.agentic.session.v1.history_pb import ListSessionVersionsRequest, RestoreSessionRequest
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import ListSessionsByAgentRequest, ListSessionsRequest, SessionId
 from stigmer._proto.ai.stigmer.commons.apiresource.io_pb import ApiResourceReference
 from stigmer.context import Slot
 from stigmer.session.kind import SESSION
 from stigmer.session.steps.filter_by_agent_instance import FilterByAgentInstance
 from stigmer.steps import (
+    EARLIER,
     EXISTING,
     PAGE,
     RESOURCE_ID,
     SLUG,
     STATE,
+    VERSIONS,
     BuildApplyState,
     BuildListResponse,
     BuildNewState,
+    BuildRestoredState,
     BuildUpdateState,
+    BuildVersionsResponse,
     CheckDuplicate,
     DeleteResource,
     Existing,
     ExtractResourceId,
     ListAll,
+    ListVersions,
     LoadByReference,
     LoadExisting,
     LoadExistingForDelete,
     LoadForApply,
+    LoadForRestore,
     LoadTarget,
     Persist,
     ResolveSlug,
     ValidateProto,
 )
+from stigmer.steps.slots import Versions
 from stigmer.testing import StepConformance, make_context
 
 TABLE = [
@@ -53,13 +61,18 @@ TABLE = [
     (ListAll(), "list", "list", []),
     (FilterByAgentInstance(), "list_by_agent", "agent", []),
     (BuildListResponse(), "list", "list", [PAGE]),
+    (ListVersions(), "list_versions", "versions", []),
+    (BuildVersionsResponse(), "list_versions", "versions", [VERSIONS]),
+    (LoadForRestore(), "restore", "restore", []),
+    (BuildRestoredState(), "restore", "restore", [EXISTING, EARLIER]),
+    (Persist(), "restore", "restore", [STATE, EXISTING]),
 ]
 
 
 class TestSteps(StepConformance):
     """All of them, each in a context in which it succeeds."""
 
-    @pytest.fixture(params=TABLE, ids=lambda row: row[0].name)
+    @pytest.fixture(params=TABLE, ids=lambda row: f"{row[0].name}-{row[1]}")
     def row(self, request):
         return request.param
 
@@ -80,6 +93,8 @@ class TestSteps(StepConformance):
             "reference": ApiResourceReference(org="acme", slug="hello-world"),
             "list": ListSessionsRequest(),
             "agent": ListSessionsByAgentRequest(agent_id="ain-1"),
+            "versions": ListSessionVersionsRequest(session_id=stored.metadata.id),
+            "restore": RestoreSessionRequest(session_id=stored.metadata.id, version_id=stored.metadata.version.id),
         }
         found = await services.store.find(SESSION, Owner(2, "acme"), "hello-world")
         filled: dict[Slot, object] = {
@@ -88,6 +103,8 @@ class TestSteps(StepConformance):
             EXISTING: Existing.of(SESSION, found),
             RESOURCE_ID: stored.metadata.id,
             PAGE: await services.store.page(SESSION, Query()),
+            EARLIER: stored,
+            VERSIONS: Versions(await services.store.versions(SESSION, stored.metadata.id), more=False),
         }
         slots = {slot: filled[slot] for slot in wanted}
         return make_context(f"session.{verb}", requests[name], services=services, slots=slots)

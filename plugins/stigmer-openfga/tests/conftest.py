@@ -184,11 +184,12 @@ class Calls:
         self._handles = {operation.name: handle for operation, handle in app.assembly.handles()}
         self._services = make_services(store=app.store)
 
-    async def __call__(self, who, name, json="{}", deadline=None):
+    async def __call__(self, who, name, json="{}", deadline=None, **metadata):
         """The answer as a client decodes it."""
         operation = self.pipelines[name].operation
         ctx = make_context(operation, operation.request.from_json(json), services=self._services)
-        ctx.info = CallInfo(metadata={"x-user": who} if who else {}, deadline=deadline)
+        metadata = {name.replace("_", "-"): value for name, value in metadata.items()}
+        ctx.info = CallInfo(metadata={"x-user": who, **metadata} if who else metadata, deadline=deadline)
         answer = await self._handles[name](ctx)
         return answer.type.from_binary(answer.wire)
 

@@ -11,6 +11,7 @@ from protobuf import DescField, DescFieldValueList, DescMessage
 from stigmer import Caller, Operation, Payload
 from stigmer_transform.path import FieldPath
 from stigmer_transform.rules import Rule
+from stigmer_transform.versions import paths_in_version, versions_in
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Mask:
 
     Attributes:
         fields: role that may see it, or None → field; in the order of the rules.
-        lists: the response's fields that hold resources; empty when the response is the resource.
+        lists: the response's fields that hold resources, or versions of one; empty when the response is the resource.
     """
 
     fields: tuple[tuple[str | None, FieldPath], ...]
@@ -27,7 +28,7 @@ class Mask:
 
     @classmethod
     def of(cls, operation: Operation, rules: Iterable[Rule]) -> Self | None:
-        """The mask of ``operation``; None when it answers no resource or no rule is about it.
+        """The mask of ``operation``; None when it answers neither resources nor versions or no rule is about it.
 
         Raises:
             ConfigurationError: a rule names a field that the resource does not have.
@@ -35,6 +36,10 @@ class Mask:
         resource, response = operation.kind.message.desc(), operation.method.output
         lists = tuple(field for field in response.fields if _holds(field, resource))
         covering = [rule for rule in rules if rule.covers(operation)]
+        versions = versions_in(response)
+        if versions is not None:
+            hidden = [(rule.unless_role, path) for rule in covering for path in paths_in_version(rule, resource, versions)]
+            return cls(tuple(hidden), (versions.field,)) if hidden else None
         if not covering or (response.type_name != resource.type_name and not lists):
             return None
         fields = tuple((rule.unless_role, FieldPath.of(rule, resource)) for rule in covering)

@@ -46,10 +46,11 @@ class KeepHidden:
         existing, state, hidden = ctx[EXISTING], ctx.get(STATE), self._mask.hidden_from(ctx.caller)
         if existing is None or state is None or not hidden:
             return
-        version = copy.copy(state.metadata.version)  # a new one says nothing about the one before
+        version = copy.copy(state.metadata.version) if state.metadata is not None else None
         for path in hidden:
             path.keep(state, existing.message)
-        state.metadata.version = version
+        if state.metadata is not None:
+            state.metadata.version = version  # a new version has nothing to keep of the one before
         if ctx.operation.verb == "apply" and same(_as_old_as(existing.message, state), existing.message):
             ctx[STATE] = None
 
@@ -58,6 +59,7 @@ def _as_old_as(stored: Any, state: Any) -> Any:
     """``state`` with the audit and the version of ``stored``: what every write changes."""
     state = copy.copy(state)
     state.status = stored.status
-    state.metadata = copy.copy(state.metadata)
-    state.metadata.version = stored.metadata.version
+    if state.metadata is not None and stored.metadata is not None:
+        state.metadata = copy.copy(state.metadata)
+        state.metadata.version = stored.metadata.version
     return state

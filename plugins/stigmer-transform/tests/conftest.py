@@ -29,16 +29,17 @@ class Calls:
         self._handles = {operation.name: handle for operation, handle in app.assembly.handles()}
         self._services = make_services(store=app.store)
 
-    async def payload(self, name, json="{}", *roles):
+    async def payload(self, name, json="{}", *roles, metadata=None):
         """The answer as it goes out."""
         operation = self.pipelines[name].operation
         request = operation.request.from_json(json)
-        ctx = make_context(operation, request, caller=Caller("ida-1", frozenset(roles)), services=self._services)
+        caller = Caller("ida-1", frozenset(roles))
+        ctx = make_context(operation, request, caller=caller, services=self._services, metadata=metadata)
         return await self._handles[name](ctx)
 
-    async def __call__(self, name, json="{}", *roles):
+    async def __call__(self, name, json="{}", *roles, metadata=None):
         """The answer as a client decodes it."""
-        answer = await self.payload(name, json, *roles)
+        answer = await self.payload(name, json, *roles, metadata=metadata)
         return answer.type.from_binary(answer.wire)
 
     async def create(self):

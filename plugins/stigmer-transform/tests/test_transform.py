@@ -11,12 +11,12 @@ from stigmer import RESPONSE, ConfigurationError, Internal, Payload, Stored, aft
 from stigmer.steps import EXISTING, STATE, Existing
 from stigmer.testing import StepConformance, make_context, serving
 
-ANSWERING = ("create", "update", "delete", "apply", "get", "get_by_reference", "list", "list_by_agent")
+ANSWERING = ("create", "update", "delete", "apply", "restore", "get", "get_by_reference", "list", "list_by_agent")
 
 
 @pytest.mark.parametrize("verb", ANSWERING)
 async def test_has_the_last_word_in_every_pipeline(server, verb):
-    """TransformResponse is the last step of all eight operations."""
+    """TransformResponse is the last step of all operations that answer sessions."""
     async with server() as call:
         assert call.pipelines[f"session.{verb}"].steps[-1].name == "TransformResponse"
 
