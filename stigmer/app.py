@@ -40,6 +40,7 @@ from stigmer.transport.reflection import reflection
 from stigmer.transport.server import Server
 from stigmer.transport.statistics import Statistics
 from stigmer.upkeep import Upkeep
+from stigmer.watching import Hubs
 from stigmer.writing import writing
 
 
@@ -119,7 +120,8 @@ class App:
         self._sockets = contextlib.ExitStack()
         self._upkeep = Upkeep(store, assembly.kinds, clock, assembly.settings)
         self._addresses: list[str] = []
-        services = Services(store, clock, IdGenerator(clock), assembly.settings.max_message_bytes)
+        self._hubs = Hubs(store)
+        services = Services(store, clock, IdGenerator(clock), self._hubs, assembly.settings.max_message_bytes)
         handlers = services_of(assembly.handles(), services, assembly.caller)
         health = Health({OVERALL: [self._health], **{handler: [self._health] for handler in handlers}})
         names = [*(handler.name for handler in handlers), "grpc.health.v1.Health"]
@@ -197,6 +199,7 @@ class App:
                 await self._upkeep.stop()
                 await self._shut_down()
             finally:
+                await self._hubs.close()
                 await self.store.close()
 
     async def _listen(self, listeners: Sequence[Listener] | None) -> None:

@@ -8,11 +8,12 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from stigmer.context import RESPONSE
+from stigmer.context import MESSAGES, RESPONSE
 from stigmer.errors import ConfigurationError
 from stigmer.operation import Operation
 from stigmer.pipeline import Pipeline, PlacedStep, Run
 from stigmer.step import Placement, Step, commits, provides, requires
+from stigmer.streaming import StreamingPipeline
 
 AUTHORIZE = "Authorize"
 """The contract's name of the step that decides who may do what."""
@@ -52,7 +53,8 @@ def assemble(
     draft.insert([(plugin, placement) for plugin, placement in ordered if placement.how in {"before", "after"}])
     steps = draft.in_order()
     _check_slots(operation, steps)
-    return Pipeline(operation, tuple(_wrapped(operation, step, wrappers) for step in steps), _restart(operation, steps))
+    kind = StreamingPipeline if operation.streams else Pipeline
+    return kind(operation, tuple(_wrapped(operation, step, wrappers) for step in steps), _restart(operation, steps))
 
 
 class _Draft:
@@ -165,6 +167,10 @@ def _check_slots(operation: Operation, steps: Sequence[PlacedStep]) -> None:
                 f"{operation.name}: step {step.name!r} ({step.origin}) needs {what}, which no earlier step provides"
             )
         filled |= step.provides
+        if MESSAGES in step.provides:
+            filled.add(RESPONSE)  # as which each message goes through the steps that follow
+    if operation.streams and MESSAGES not in filled:
+        raise ConfigurationError(f"{operation.name}: no step provides the messages of its answer")
     if RESPONSE not in filled:
         raise ConfigurationError(f"{operation.name}: no step provides the response")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from stigmer.identity import SYSTEM, Caller, Clock, IdGenerator
@@ -13,6 +13,7 @@ from stigmer.store import Store
 
 if TYPE_CHECKING:
     from stigmer.operation import Operation
+    from stigmer.watching import Hubs
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -36,6 +37,10 @@ RESPONSE: Slot[Payload[Any]] = Slot("response")
 """What the client gets. The last step that writes it wins."""
 
 
+MESSAGES: Slot[AsyncGenerator[Payload[Any], None]] = Slot("messages")
+"""What the client of a server-streaming rpc gets, one after the other. Each goes through the steps that follow as RESPONSE."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
     """What every call of one server uses.
@@ -44,12 +49,14 @@ class Services:
         store: where the documents are.
         clock: the time.
         ids: makes new ids.
+        hubs: where the changes in the store can be watched.
         max_message_bytes: the largest message, in and out.
     """
 
     store: Store
     clock: Clock
     ids: IdGenerator
+    hubs: Hubs
     max_message_bytes: int = 10 * 1024 * 1024
 
 
@@ -94,6 +101,7 @@ class RequestContext:
         validate_only: the call only wants to know what would happen: nothing may be written, here or elsewhere.
         rehearsed: everything before the commit went well, and the commit was left out.
         repeatable: set when the client has given an idempotency key.
+        send: sends one message of a streaming answer, and waits while the client is behind.
     """
 
     __slots__ = (
@@ -108,6 +116,7 @@ class RequestContext:
         "operation",
         "rehearsed",
         "repeatable",
+        "send",
         "step",
         "validate_only",
     )
@@ -128,6 +137,7 @@ class RequestContext:
         self.step = ""
         self.committed = self.validate_only = self.rehearsed = False
         self.repeatable: Repeatable | None = None
+        self.send: Callable[[bytes], Awaitable[None]] = _nowhere
         self._payload = payload
         self._request_id = request_id
         self._services = services
@@ -165,6 +175,11 @@ class RequestContext:
     def ids(self) -> IdGenerator:
         """Makes new ids."""
         return self._services.ids
+
+    @property
+    def hubs(self) -> Hubs:
+        """Where the changes in the store can be watched."""
+        return self._services.hubs
 
     @property
     def max_message_bytes(self) -> int:
@@ -219,6 +234,11 @@ class RequestContext:
         """The callbacks so far; they are forgotten here, so that a run that begins again does not leave any behind."""
         callbacks, self._after_commit = self._after_commit, []
         return callbacks
+
+
+async def _nowhere(_: bytes) -> None:
+    """There is no client."""
+    raise LookupError("the answer of this call is no stream")
 
 
 def fits_a_line(text: str) -> bool:

@@ -172,6 +172,16 @@ class Compacted(OutOfRange):
         super().__init__("the changes from there on are not all kept; list anew and go on from there")
 
 
+class TooSlow(StigmerError):
+    """The client of a stream does not read; it may go on from the last message that it got."""
+
+    code = 10
+    reason = "CLIENT_TOO_SLOW"
+
+    def __init__(self) -> None:
+        super().__init__("the messages of this call were not read in time; go on from the last one that you have")
+
+
 class Unavailable(StigmerError):
     """Something the server needs does not answer now; the call may be repeated."""
 

@@ -52,6 +52,11 @@ class Operation:
         return f"/{self.method.parent.type_name}/{self.method.name}"
 
     @property
+    def streams(self) -> bool:
+        """Whether the answer is any number of messages."""
+        return self.method.proto.server_streaming
+
+    @property
     def request(self) -> type[Any]:
         """The class of the request message."""
         return self.method.input.type

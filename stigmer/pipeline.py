@@ -83,6 +83,20 @@ class Pipeline:
         await self._answer(ctx, 1 + max((at for at, step in enumerate(self.steps) if step.commits), default=-1))
         return ctx[RESPONSE]
 
+    async def run(self, ctx: RequestContext, start: int, end: int) -> None:
+        """Runs the steps in [start, end), none of which writes.
+
+        Raises:
+            StigmerError: what a step raised.
+        """
+        for step in self.steps[start:end]:
+            ctx.step = step.name
+            try:
+                await step.run(ctx)
+            except BaseException as error:
+                error.add_note(f"in step {step.name} ({step.origin}) of {self.operation.name}")
+                raise
+
     async def _run(self, ctx: RequestContext, start: int) -> None:
         """Runs the steps from ``start``; on failure takes back what was done."""
         at = start

@@ -43,8 +43,10 @@ def services_of(handles: Iterable[tuple[Operation, Handle]], services: Services,
     """One handler for each gRPC service that the operations belong to; ``caller`` calls until the handle knows better."""
     found: dict[str, dict[str, Handler]] = {}
     for operation, handle in handles:
-        handler = Handler(Endpoint(operation, handle, services, caller), Cardinality.UNARY_UNARY, bytes, bytes)
-        found.setdefault(operation.method.parent.type_name, {})[operation.path] = handler
+        cardinality = Cardinality.UNARY_STREAM if operation.streams else Cardinality.UNARY_UNARY
+        endpoint = Endpoint(operation, handle, services, caller)
+        methods = found.setdefault(operation.method.parent.type_name, {})
+        methods[operation.path] = Handler(endpoint, cardinality, bytes, bytes)
     return [ServiceHandler(name, endpoints) for name, endpoints in sorted(found.items())]
 
 
@@ -72,6 +74,7 @@ class Endpoint:
         self._request = operation.request
         self._handle = handle
         self._services = services
+        self._streams = operation.streams
 
     async def __call__(self, stream: Stream[Any, Any]) -> None:
         """Serves one call. What is too large or no message, in or out, the transport refuses.
@@ -81,13 +84,16 @@ class Endpoint:
         """
         request = Payload(self._request, wire=await stream.recv_message())
         ctx = RequestContext(self._operation, request, self._services, caller=self._caller, info=_StreamInfo(stream))
+        if self._streams:
+            ctx.send = stream.send_message
         try:
             response = (await self._handle(ctx)).wire
         except StigmerError as error:
             raise _status(error) from error
         except Exception as error:
             raise _status(Internal(error)) from error
-        await stream.send_message(response)
+        if not self._streams:
+            await stream.send_message(response)
 
 
 class _StreamInfo(CallInfo):

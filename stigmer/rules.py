@@ -67,16 +67,25 @@ def known_read_mask(ctx: RequestContext) -> Iterator[Violation]:
 
 def known_selection(ctx: RequestContext) -> Iterator[Violation]:
     """What selects and orders a list makes sense."""
+    yield from _sensible(ctx, "filter", "order_by", "query")
+
+
+def known_filter(ctx: RequestContext) -> Iterator[Violation]:
+    """What selects the resources of a watch makes sense."""
+    yield from _sensible(ctx, "filter", "query")
+
+
+def _sensible(ctx: RequestContext, *fields: str) -> Iterator[Violation]:
     request, kind = ctx.request, ctx.operation.kind
-    checks: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("filter", lambda: condition_of(kind, request.filter)),
-        ("order_by", lambda: order_of(request.order_by)),
-        ("query", lambda: words_of_query(request.query)),
-    )
-    for field, check in checks:
+    checks: dict[str, Callable[[], object]] = {
+        "filter": lambda: condition_of(kind, request.filter),
+        "order_by": lambda: order_of(request.order_by),
+        "query": lambda: words_of_query(request.query),
+    }
+    for field in fields:
         if getattr(request, field):
             try:
-                check()
+                checks[field]()
             except Bad as error:
                 yield Violation(field, str(error))
 

@@ -15,9 +15,10 @@ from stigmer.session.list_by_agent import LIST_BY_AGENT
 from stigmer.session.list_versions import LIST_VERSIONS
 from stigmer.session.restore import RESTORE
 from stigmer.session.update import UPDATE
+from stigmer.session.watch import WATCH
 
 
 @hookimpl
 def register_operations() -> tuple[Operation, ...]:
     """Serves sessions."""
-    return CREATE, UPDATE, DELETE, APPLY, GET, BATCH_GET, GET_BY_REFERENCE, LIST, LIST_BY_AGENT, LIST_VERSIONS, RESTORE
+    return CREATE, UPDATE, DELETE, APPLY, GET, BATCH_GET, GET_BY_REFERENCE, LIST, LIST_BY_AGENT, LIST_VERSIONS, RESTORE, WATCH

@@ -20,12 +20,14 @@ from stigmer.steps.load_target import LoadTarget
 from stigmer.steps.load_targets import LoadTargets
 from stigmer.steps.persist import Persist
 from stigmer.steps.resolve_slug import ResolveSlug
-from stigmer.steps.slots import EARLIER, EXISTING, PAGE, RESOURCE_ID, SLUG, STATE, VERSIONS, VISIBLE, Existing
+from stigmer.steps.slots import EARLIER, EXISTING, LOOK_AGAIN, PAGE, RESOURCE_ID, SLUG, STATE, VERSIONS, VISIBLE, Existing
 from stigmer.steps.validate_proto import ValidateProto
+from stigmer.steps.watch_changes import WatchChanges
 
 __all__ = [
     "EARLIER",
     "EXISTING",
+    "LOOK_AGAIN",
     "PAGE",
     "RESOURCE_ID",
     "SLUG",
@@ -54,4 +56,5 @@ __all__ = [
     "Persist",
     "ResolveSlug",
     "ValidateProto",
+    "WatchChanges",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from stigmer.context import Slot
@@ -53,6 +53,9 @@ STATE: Slot[Any] = Slot("state")
 
 VISIBLE: Slot[Visible | None] = Slot("visible")
 """What the caller may see of a list; while it is empty, or None, everything. Pages, totals and tokens count nothing else."""
+
+LOOK_AGAIN: Slot[Callable[[], Awaitable[Visible | None]]] = Slot("look_again")
+"""Asks what the caller may see now: for answers that go on for longer than what was VISIBLE at first can be relied on."""
 
 PAGE: Slot[Page] = Slot("page")
 """The entries of a list."""

@@ -38,6 +38,11 @@ def make_document(kind: Kind[M], message: M, owner: Owner, *, max_wire_bytes: in
         json = message.to_json()
     except (ValueError, OverflowError):
         raise InvalidArgument(kind.key, "value must have a JSON form") from None
+    return described(kind, message, owner, json, wire)
+
+
+def described(kind: Kind[M], message: M, owner: Owner, json: str = "", wire: bytes = b"") -> Document:
+    """What a resource is selected by; without its two forms it is nothing to be stored."""
     # The message class is generic here; that every kind's message has metadata is what ``Resource`` says.
     metadata: Any = getattr(message, "metadata", None)
     return Document(

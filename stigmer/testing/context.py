@@ -17,6 +17,7 @@ from stigmer.step import Step
 from stigmer.store import Store
 from stigmer.store.memory import MemoryStore
 from stigmer.testing.settings import make_settings
+from stigmer.watching import Hubs
 
 _START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 
@@ -36,7 +37,8 @@ class SteppingClock:
 def make_services(*kinds: Kind[Any], store: Store | None = None, clock: Clock | None = None) -> Services:
     """What every call uses: an empty in-memory store for ``kinds`` and a stepping clock unless others are given."""
     clock = clock or SteppingClock()
-    return Services(store or MemoryStore(kinds), clock, IdGenerator(clock))
+    store = store or MemoryStore(kinds)
+    return Services(store, clock, IdGenerator(clock), Hubs(store))
 
 
 def make_context(

@@ -76,7 +76,7 @@ class WatchSessionsRequest(Message[_WatchSessionsRequestFields]):
             string resume_token = 6;
             ```
         initial_list:
-            Sends every session that is there as ADDED first, and a BOOKMARK when that is done.
+            Sends every session that is there as ADDED first, and a BOOKMARK when that is done; not together with a resume_token.
 
             ```proto
             bool initial_list = 7;
@@ -142,7 +142,7 @@ class SessionEvent(Message[_SessionEventFields]):
             optional google.protobuf.Timestamp time = 4;
             ```
         resume_token:
-            Leads to what follows this event; empty for a session of the initial list.
+            Leads to what follows this event; empty as long as an initial list is being sent, until the BOOKMARK at its end.
 
             ```proto
             string resume_token = 5;
@@ -217,7 +217,7 @@ class SessionEvent(Message[_SessionEventFields]):
 
 
 _DESC = file_desc(
-    b'\n)ai/stigmer/agentic/session/v1/watch.proto\x12\x1dai.stigmer.agentic.session.v1\x1a\'ai/stigmer/agentic/session/v1/api.proto\x1a4ai/stigmer/commons/apiresource/service_options.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xf2\x01\n\x14WatchSessionsRequest\x12\x16\n\x06filter\x18\x01 \x01(\tR\x06filter\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\x12\x12\n\x04tags\x18\x03 \x03(\tR\x04tags\x12\x19\n\x08agent_id\x18\x04 \x01(\tR\x07agentId\x127\n\tread_mask\x18\x05 \x01(\x0b2\x1a.google.protobuf.FieldMaskR\x08readMask\x12!\n\x0cresume_token\x18\x06 \x01(\tR\x0bresumeToken\x12!\n\x0cinitial_list\x18\x07 \x01(\x08R\x0binitialList"\xe4\x02\n\x0cSessionEvent\x12N\n\x04type\x18\x01 \x01(\x0e20.ai.stigmer.agentic.session.v1.SessionEvent.TypeR\x04typeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x07session\x18\x02 \x01(\x0b2&.ai.stigmer.agentic.session.v1.SessionR\x07session\x12\x1d\n\nversion_id\x18\x03 \x01(\tR\tversionId\x12.\n\x04time\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04time\x12!\n\x0cresume_token\x18\x05 \x01(\tR\x0bresumeToken"P\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\t\n\x05ADDED\x10\x01\x12\x0c\n\x08MODIFIED\x10\x02\x12\x0b\n\x07DELETED\x10\x03\x12\x0c\n\x08BOOKMARK\x10\x042\x8b\x01\n\x16SessionWatchController\x12k\n\x05watch\x123.ai.stigmer.agentic.session.v1.WatchSessionsRequest\x1a+.ai.stigmer.agentic.session.v1.SessionEvent0\x01\x1a\x04\xa0\xff+*b\x06proto3',
+    b'\n)ai/stigmer/agentic/session/v1/watch.proto\x12\x1dai.stigmer.agentic.session.v1\x1a\'ai/stigmer/agentic/session/v1/api.proto\x1a4ai/stigmer/commons/apiresource/service_options.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xf9\x02\n\x14WatchSessionsRequest\x12\x16\n\x06filter\x18\x01 \x01(\tR\x06filter\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\x12\x12\n\x04tags\x18\x03 \x03(\tR\x04tags\x12\x19\n\x08agent_id\x18\x04 \x01(\tR\x07agentId\x127\n\tread_mask\x18\x05 \x01(\x0b2\x1a.google.protobuf.FieldMaskR\x08readMask\x12!\n\x0cresume_token\x18\x06 \x01(\tR\x0bresumeToken\x12!\n\x0cinitial_list\x18\x07 \x01(\x08R\x0binitialList:\x84\x01\xbaH\x80\x01\x1a~\n%watch_sessions_request.list_or_resume\x12&initial_list goes with no resume_token\x1a-!this.initial_list || this.resume_token == \'\'"\xe4\x02\n\x0cSessionEvent\x12N\n\x04type\x18\x01 \x01(\x0e20.ai.stigmer.agentic.session.v1.SessionEvent.TypeR\x04typeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x07session\x18\x02 \x01(\x0b2&.ai.stigmer.agentic.session.v1.SessionR\x07session\x12\x1d\n\nversion_id\x18\x03 \x01(\tR\tversionId\x12.\n\x04time\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04time\x12!\n\x0cresume_token\x18\x05 \x01(\tR\x0bresumeToken"P\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\t\n\x05ADDED\x10\x01\x12\x0c\n\x08MODIFIED\x10\x02\x12\x0b\n\x07DELETED\x10\x03\x12\x0c\n\x08BOOKMARK\x10\x042\x8b\x01\n\x16SessionWatchController\x12k\n\x05watch\x123.ai.stigmer.agentic.session.v1.WatchSessionsRequest\x1a+.ai.stigmer.agentic.session.v1.SessionEvent0\x01\x1a\x04\xa0\xff+*b\x06proto3',
     [
         api_pb.desc(),
         service_options_pb.desc(),

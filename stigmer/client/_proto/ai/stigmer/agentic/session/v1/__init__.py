@@ -357,7 +357,7 @@ class SessionEvent(betterproto2.Message):
         betterproto2.field(5, betterproto2.TYPE_STRING)
     )
     """
-    Leads to what follows this event; empty for a session of the initial list.
+    Leads to what follows this event; empty as long as an initial list is being sent, until the BOOKMARK at its end.
     """
 
 
@@ -561,7 +561,7 @@ class WatchSessionsRequest(betterproto2.Message):
 
     initial_list: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
     """
-    Sends every session that is there as ADDED first, and a BOOKMARK when that is done.
+    Sends every session that is there as ADDED first, and a BOOKMARK when that is done; not together with a resume_token.
     """
 
 

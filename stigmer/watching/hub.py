@@ -1,0 +1,169 @@
+"""The one reader of a kind's change feed in a process, and those who share it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from loguru import logger
+
+from stigmer.errors import Compacted, DataLoss, StigmerError
+from stigmer.kind import Kind
+from stigmer.store import Commit, Store
+from stigmer.watching.selection import Happening, Selection, Told
+
+POLL_SECONDS = 0.02
+"""How long a write of another process may go unnoticed: so often it is looked whether there was one."""
+_BLIND_POLL_SECONDS = 0.1
+"""The same where the store cannot tell without being asked."""
+_TROUBLE_SECONDS = 1.0
+
+
+class Watcher(Protocol):
+    """Who shares a hub."""
+
+    @property
+    def selection(self) -> Selection:
+        """What it watches."""
+
+    def offer(self, told: Told, happening: Happening) -> None:
+        """Something has happened to what it watches."""
+
+    def end(self, error: StigmerError) -> None:
+        """There is nothing more to come."""
+
+
+class Hub:
+    """Reads the feed of a kind once for all who watch it.
+
+    It reads while there are watchers, and each change is decoded once and compared once with each selection, however many
+    watch it.
+
+    Attributes:
+        kind: of the resources.
+        position: the number of the last change that was handed out.
+    """
+
+    def __init__(self, kind: Kind[Any], store: Store) -> None:
+        self.kind = kind
+        self.position = 0
+        self._store = store
+        self._watchers: dict[Selection, dict[Watcher, None]] = {}
+        self._news = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+        self._troubled = False
+        store.follow(self._committed)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._watchers.values()))
+
+    def join(self, watcher: Watcher, position: int) -> bool:
+        """Takes in a watcher who has seen everything up to ``position``; False when that is not as much as others have."""
+        if not self._watchers:
+            self.position = position
+        if position < self.position:
+            return False
+        self._watchers.setdefault(watcher.selection, {})[watcher] = None
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        self._news.set()
+        return True
+
+    def leave(self, watcher: Watcher) -> None:
+        """The watcher wants no more. To leave twice does nothing."""
+        same = self._watchers.get(watcher.selection)
+        if same is not None:
+            same.pop(watcher, None)
+            if not same:
+                del self._watchers[watcher.selection]
+
+    async def close(self) -> None:
+        """Ends the reader. Watchers hear nothing more."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+    def _committed(self, commit: Commit) -> None:
+        if commit.written:
+            self._news.set()
+
+    async def _read(self) -> None:
+        try:
+            while self._watchers:
+                self._news.clear()
+                version = self._store.version()
+                if await self._hand_out():
+                    await asyncio.sleep(0)  # reading the store may not have waited at all
+                else:
+                    await self._wait(version)
+        finally:
+            if self._reading is asyncio.current_task():
+                self._reading = None
+
+    async def _hand_out(self) -> bool:
+        """Tells of what has happened since; whether there was anything."""
+        try:
+            changes = await self._store.feed(self.kind, self.position)
+            told = [Told.of(self.kind, change) for change in changes]
+        except (Compacted, DataLoss) as error:  # this process was held up for as long as changes are kept, or they are damaged
+            self._end_all(error)
+            return False
+        except StigmerError as error:
+            self._complain(error)
+            await asyncio.sleep(_TROUBLE_SECONDS)
+            return True
+        self._troubled = False
+        for each in told:
+            self._tell(each)
+        return bool(told)
+
+    def _tell(self, told: Told) -> None:
+        for selection, watchers in self._watchers.items():
+            happening = told.to(self.kind, selection)
+            if happening is not None:
+                for watcher in watchers:
+                    watcher.offer(told, happening)
+        self.position = told.change.number
+
+    async def _wait(self, version: object) -> None:
+        """Returns when there may be news."""
+        blind = version is None
+        while not self._news.is_set() and (self._store.version() == version or blind):
+            try:
+                async with asyncio.timeout(_BLIND_POLL_SECONDS if blind else POLL_SECONDS):
+                    await self._news.wait()
+            except TimeoutError:
+                if blind:
+                    return
+
+    def _end_all(self, error: StigmerError) -> None:
+        watchers = [watcher for same in self._watchers.values() for watcher in same]
+        self._watchers.clear()
+        for watcher in watchers:
+            watcher.end(error)
+
+    def _complain(self, error: StigmerError) -> None:
+        if not self._troubled:
+            logger.warning("the changes of {} cannot be read, watchers have to wait: {}", self.kind.key, error.text)
+        self._troubled = True
+
+
+class Hubs:
+    """The hubs of a server, made when somebody first watches."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._hubs: dict[str, Hub] = {}
+
+    def of(self, kind: Kind[Any]) -> Hub:
+        """The hub of a kind."""
+        hub = self._hubs.get(kind.key)
+        if hub is None:
+            hub = self._hubs[kind.key] = Hub(kind, self._store)
+        return hub
+
+    async def close(self) -> None:
+        """Ends all readers."""
+        for hub in self._hubs.values():
+            await hub.close()
