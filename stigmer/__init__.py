@@ -1,6 +1,6 @@
 """A session server for AI agents, assembled from plugins. This is what plugin authors import."""
 
-from stigmer.context import RESPONSE, CallInfo, RequestContext, Slot
+from stigmer.context import MESSAGES, RESPONSE, CallInfo, RequestContext, Slot
 from stigmer.errors import (
     AlreadyExists,
     ConfigurationError,
@@ -8,6 +8,7 @@ from stigmer.errors import (
     Internal,
     InvalidArgument,
     NotFound,
+    OutOfRange,
     PermissionDenied,
     ResourceExhausted,
     Stale,
@@ -26,6 +27,7 @@ from stigmer.step import Placement, Step, after, before, last, remove, replace
 from stigmer.store import Document, Owner, Page, Query, Store, Stored, Visible
 
 __all__ = [
+    "MESSAGES",
     "RESPONSE",
     "SYSTEM",
     "AlreadyExists",
@@ -41,6 +43,7 @@ __all__ = [
     "Kind",
     "NotFound",
     "Operation",
+    "OutOfRange",
     "Owner",
     "Page",
     "Payload",

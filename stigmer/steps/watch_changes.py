@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
 from protobuf.wkt import Timestamp
 
-from stigmer import page_token
 from stigmer.context import MESSAGES, RequestContext
-from stigmer.errors import InvalidArgument
 from stigmer.filtering import condition_of, words_of_query
 from stigmer.payload import Payload, decode
 from stigmer.read_mask import ReadMask
 from stigmer.steps.answering import mask_of, narrowed
+from stigmer.steps.resuming import ResumeTokens
 from stigmer.steps.slots import LOOK_AGAIN, VISIBLE
-from stigmer.store import Position, Visible
 from stigmer.store.feed import Most
-from stigmer.watching import Begin, Happened, Happening, Selection, Watch, sees_others
+from stigmer.watching import Begin, Happened, Happening, Selection, Sight, Watch
 from stigmer.wire import delimited
 
 _MICROSECONDS = 1_000_000
@@ -46,13 +42,16 @@ class WatchChanges:
     async def __call__(self, ctx: RequestContext) -> None:
         """Fills MESSAGES; raises InvalidArgument for a bad token, OutOfRange for one that leads nowhere any more."""
         selection = self._selection(ctx)
-        tokens = _Tokens(ctx, await ctx.store.secret(), selection.visible)
-        after = tokens.number_in(ctx.request.resume_token) if ctx.request.resume_token else None
+        tokens = ResumeTokens(ctx, await ctx.store.secret())
+        given = ctx.request.resume_token
+        after = tokens.number_in(given, selection.visible) if given else None
         if after is not None:
             await ctx.store.feed(
                 ctx.operation.kind, after, Most(changes=1)
             )  # is refused now if it must be, and not in mid-stream
-        watch = Watch(ctx.hubs.of(ctx.operation.kind), ctx.store, selection, ctx.get(LOOK_AGAIN))
+        look = ctx.get(LOOK_AGAIN)
+        sight = None if look is None else Sight(ctx.caller.id, look)
+        watch = Watch(ctx.hubs.of(ctx.operation.kind), ctx.store, selection, sight)
         ctx[MESSAGES] = _events(ctx, watch, Begin(after, listed=ctx.request.initial_list), tokens)
 
     def _selection(self, ctx: RequestContext) -> Selection:
@@ -66,62 +65,25 @@ class WatchChanges:
         )
 
 
-async def _events(ctx: RequestContext, watch: Watch, begin: Begin, tokens: _Tokens) -> AsyncGenerator[Payload[Any], None]:
+async def _events(ctx: RequestContext, watch: Watch, begin: Begin, tokens: ResumeTokens) -> AsyncGenerator[Payload[Any], None]:
     mask, happenings = mask_of(ctx), watch.happenings(begin)
     try:
         async for happened in happenings:
-            yield _event(ctx, mask, happened, tokens)
+            token = "" if happened.number is None else tokens.to(happened.number, watch.selection.visible)
+            yield _event(ctx, mask, happened, token)
     finally:
         await happenings.aclose()
 
 
-def _event(ctx: RequestContext, mask: ReadMask, happened: Happened, tokens: _Tokens) -> Payload[Any]:
+def _event(ctx: RequestContext, mask: ReadMask, happened: Happened, token: str) -> Payload[Any]:
     type_, kind = ctx.operation.response, ctx.operation.kind
-    event = type_(type=happened.happening.value)
-    if happened.number is not None:
-        event.resume_token = tokens.to(happened.number)
+    event = type_(type=happened.happening.value, resume_token=token)
     if happened.time:
         seconds, rest = divmod(happened.time, _MICROSECONDS)
         event.time = Timestamp(seconds=seconds, nanos=rest * 1000)
-    if happened.happening is Happening.BOOKMARK or happened.wire is None:
+    if happened.happening is Happening.BOOKMARK:
         return Payload(type_, wire=event.to_binary())
     version = decode(kind.message, happened.wire).metadata.version
     event.version_id = version.id if version else ""
     resource = happened.wire if mask.kept is None else narrowed(kind, mask, happened.wire)
     return Payload(type_, wire=event.to_binary() + b"".join(delimited(_RESOURCE, resource)))
-
-
-class _Tokens:
-    """Resume tokens of one call: bound to operation, caller and selection, with a digest of what the caller may see."""
-
-    def __init__(self, ctx: RequestContext, secret: bytes, visible: Visible | None) -> None:
-        request = ctx.request
-        selection = [request.filter, request.query, [*request.tags], request.agent_id]
-        self._secret = secret
-        self._purpose = (ctx.operation.name, ctx.caller.id, selection)
-        self._seen = _digest(visible)
-
-    def to(self, number: int) -> str:
-        """The token that leads to what follows the change with this number."""
-        return page_token.seal(self._secret, self._purpose, Position(number, self._seen))
-
-    def number_in(self, token: str) -> int:
-        """The number in a token.
-
-        Raises:
-            InvalidArgument: it is damaged, or another watch's or caller's.
-            OutOfRange: the caller may see other resources than it might then.
-        """
-        position = page_token.unseal(self._secret, self._purpose, token)
-        if position is None:
-            raise InvalidArgument("resume_token", "value is not a token of this watch")
-        if position.key != self._seen:
-            raise sees_others()
-        return position.sequence
-
-
-def _digest(visible: Visible | None) -> str:
-    if visible is None:
-        return ""
-    parts = [sorted([int(owner.scope), owner.id] for owner in visible.owners), sorted(visible.ids)]
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

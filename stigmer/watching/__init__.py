@@ -1,7 +1,9 @@
 """Watching resources: one reader of the change feed for each kind and process, and any number of watchers who share it."""
 
+from stigmer.watching.happened import Happened
 from stigmer.watching.hub import Hub, Hubs
 from stigmer.watching.selection import Happening, Selection
-from stigmer.watching.watch import Begin, Happened, LookAgain, Watch, sees_others
+from stigmer.watching.sight import Sight, sees_others
+from stigmer.watching.watch import Begin, Watch
 
-__all__ = ["Begin", "Happened", "Happening", "Hub", "Hubs", "LookAgain", "Selection", "Watch", "sees_others"]
+__all__ = ["Begin", "Happened", "Happening", "Hub", "Hubs", "Selection", "Sight", "Watch", "sees_others"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from loguru import logger
 
@@ -11,6 +11,8 @@ from stigmer.errors import Compacted, DataLoss, StigmerError
 from stigmer.kind import Kind
 from stigmer.store import Commit, Store
 from stigmer.watching.selection import Happening, Selection, Told
+
+K = TypeVar("K")
 
 POLL_SECONDS = 0.02
 """How long a write of another process may go unnoticed: so often it is looked whether there was one."""
@@ -24,7 +26,14 @@ class Watcher(Protocol):
 
     @property
     def selection(self) -> Selection:
-        """What it watches."""
+        """What it watches; the same as long as it is there."""
+
+    @property
+    def actor(self) -> str:
+        """Id of who watches, if it has to look again when it writes something; else empty."""
+
+    def look(self) -> None:
+        """Who watches has written something that it could not see."""
 
     def offer(self, told: Told, happening: Happening) -> None:
         """Something has happened to what it watches."""
@@ -49,13 +58,15 @@ class Hub:
         self.position = 0
         self._store = store
         self._watchers: dict[Selection, dict[Watcher, None]] = {}
+        self._actors: dict[str, dict[Watcher, None]] = {}
+        self._joined: dict[Watcher, Selection] = {}
         self._news = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._troubled = False
         store.follow(self._committed)
 
     def __len__(self) -> int:
-        return sum(map(len, self._watchers.values()))
+        return len(self._joined)
 
     def join(self, watcher: Watcher, position: int) -> bool:
         """Takes in a watcher who has seen everything up to ``position``; False when that is not as much as others have."""
@@ -63,7 +74,10 @@ class Hub:
             self.position = position
         if position < self.position:
             return False
+        self._joined[watcher] = watcher.selection
         self._watchers.setdefault(watcher.selection, {})[watcher] = None
+        if watcher.actor:
+            self._actors.setdefault(watcher.actor, {})[watcher] = None
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
         self._news.set()
@@ -71,11 +85,11 @@ class Hub:
 
     def leave(self, watcher: Watcher) -> None:
         """The watcher wants no more. To leave twice does nothing."""
-        same = self._watchers.get(watcher.selection)
-        if same is not None:
-            same.pop(watcher, None)
-            if not same:
-                del self._watchers[watcher.selection]
+        selection = self._joined.pop(watcher, None)
+        if selection is not None:
+            _remove(self._watchers, selection, watcher)
+            if watcher.actor:
+                _remove(self._actors, watcher.actor, watcher)
 
     async def close(self) -> None:
         """Ends the reader. Watchers hear nothing more."""
@@ -124,6 +138,9 @@ class Hub:
             if happening is not None:
                 for watcher in watchers:
                     watcher.offer(told, happening)
+        for watcher in self._actors.get(told.change.actor, ()):
+            if told.to(self.kind, self._joined[watcher]) is None:
+                watcher.look()
         self.position = told.change.number
 
     async def _wait(self, version: object) -> None:
@@ -138,15 +155,21 @@ class Hub:
                     return
 
     def _end_all(self, error: StigmerError) -> None:
-        watchers = [watcher for same in self._watchers.values() for watcher in same]
-        self._watchers.clear()
-        for watcher in watchers:
+        for watcher in list(self._joined):
+            self.leave(watcher)
             watcher.end(error)
 
     def _complain(self, error: StigmerError) -> None:
         if not self._troubled:
             logger.warning("the changes of {} cannot be read, watchers have to wait: {}", self.kind.key, error.text)
         self._troubled = True
+
+
+def _remove(groups: dict[K, dict[Watcher, None]], key: K, watcher: Watcher) -> None:
+    group = groups[key]
+    del group[watcher]
+    if not group:
+        del groups[key]
 
 
 class Hubs:

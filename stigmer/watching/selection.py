@@ -74,8 +74,8 @@ class Told(NamedTuple):
         Raises:
             DataLoss: what is stored is no message of the kind.
         """
-        before = None if change.before is None else _decoded(kind, change.before)
-        return cls(change, before, None if change.event is Event.DELETED else _decoded(kind, change.wire))
+        before = None if change.before is None else decoded(kind, change.before)
+        return cls(change, before, None if change.event is Event.DELETED else decoded(kind, change.wire))
 
     def to(self, kind: Kind[Any], selection: Selection) -> Happening | None:
         """What the change is to who watches ``selection``; None when it is nothing."""
@@ -86,7 +86,12 @@ class Told(NamedTuple):
         return Happening.DELETED if was else None
 
 
-def _decoded(kind: Kind[Any], wire: bytes) -> Document:
+def decoded(kind: Kind[Any], wire: bytes) -> Document:
+    """What a stored resource is selected by.
+
+    Raises:
+        DataLoss: what is stored is no message of the kind.
+    """
     try:
         message = decode(kind.message, wire)
     except Undecodable as error:

@@ -8,14 +8,15 @@ import contextlib
 import dataclasses
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Sequence
 
-from stigmer.errors import OutOfRange, StigmerError
-from stigmer.store import Store, Stored, Visible
+from stigmer.errors import StigmerError
+from stigmer.store import Store
 from stigmer.store.feed import Change, Most
+from stigmer.watching.happened import Happened
 from stigmer.watching.hub import Hub
 from stigmer.watching.selection import Happening, Selection, Told
+from stigmer.watching.sight import Sight, differences, sees_others
 
 MOST_WAITING, MOST_WAITING_BYTES = 256, 1024 * 1024
 """So much waits for a watcher at most; who is further behind reads on at its own pace, from the store."""
@@ -23,24 +24,6 @@ QUIET_SECONDS = 30.0
 """A watcher to whom nothing happens is given a new place from which to go on, and what it may see is asked again."""
 _JITTER = 0.2
 _PAGE, _PAGE_BYTES = 200, 1024 * 1024
-
-LookAgain = Callable[[], Awaitable[Visible | None]]
-
-
-class Happened(NamedTuple):
-    """Something that a watcher hears of.
-
-    Attributes:
-        happening: what.
-        wire: the resource: as it is since, and when it is gone as it was; None for a bookmark.
-        number: of the change up to which everything has been told; None as long as an initial list is.
-        time: in microseconds since 1970; 0 when it is not known.
-    """
-
-    happening: Happening
-    wire: bytes | None
-    number: int | None
-    time: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,25 +44,28 @@ class Watch:
 
     Attributes:
         selection: what is watched.
+        actor: id of who watches; empty when what they may see does not change.
     """
 
-    def __init__(self, hub: Hub, store: Store, selection: Selection, look_again: LookAgain | None = None) -> None:
+    def __init__(self, hub: Hub, store: Store, selection: Selection, sight: Sight | None = None) -> None:
         """Watches nothing before ``happenings`` is iterated.
 
         Args:
             hub: of the kind.
             store: of the hub.
             selection: what is watched.
-            look_again: tells what the caller may see now; None when that does not change.
+            sight: tells what the caller may see now; None when that does not change.
         """
         self.selection = selection
+        self.actor = "" if sight is None else sight.caller
         self._hub = hub
         self._store = store
-        self._look_again = look_again
+        self._sight = sight
         self._taken = 0
         self._waiting: deque[Happened] = deque()
         self._waiting_bytes = 0
         self._behind = True
+        self._look = False
         self._error: StigmerError | None = None
         self._waking: asyncio.Future[None] | None = None
         self._listed: list[tuple[int, int]] = []
@@ -99,7 +85,7 @@ class Watch:
             else:
                 self._taken = await self._last() if begin.after is None else begin.after
             if begin.after is None:
-                yield self._bookmark()
+                yield Happened.bookmark(self._taken)
             while True:
                 for each in await (self._catch_up() if self._behind else self._live()):
                     yield each
@@ -112,13 +98,18 @@ class Watch:
         """Keeps what has happened until it is asked for, or gives up on that."""
         if told.change.number <= self._taken or self._behind:
             return
-        happened = _happened(told.change, happening)
-        self._waiting_bytes += len(happened.wire or b"")
+        happened = Happened.of(told, happening)
+        self._waiting_bytes += len(happened.wire)
         if len(self._waiting) >= MOST_WAITING or (self._waiting and self._waiting_bytes > MOST_WAITING_BYTES):
             self._behind = True
             self._forget()
         else:
             self._waiting.append(happened)
+        self._wake()
+
+    def look(self) -> None:
+        """The caller has written something: perhaps it may now see that."""
+        self._look = True
         self._wake()
 
     def end(self, error: StigmerError) -> None:
@@ -150,9 +141,10 @@ class Watch:
                 self._taken, first = as_of, False
             more = page.more and page.end is not None
             self._listed.append((page.end.sequence if more and page.end else _LAST, as_of))
-            await self._confirm()
+            if self._sight is not None and await self._sight.now() != self.selection.visible:
+                raise sees_others()
             for entry in page.entries:
-                yield _listed(entry)
+                yield Happened(Happening.ADDED, entry.wire, None)
             query = dataclasses.replace(query, after=page.end)
         shown = self._listed[-1][1]
         while self._taken < shown:
@@ -169,7 +161,7 @@ class Watch:
 
     # What has happened, and what happens
 
-    async def _catch_up(self) -> list[Happened]:
+    async def _catch_up(self) -> Sequence[Happened]:
         """Some of what has happened; when there is nothing between this watcher and the hub, it joins that."""
         self._hub.leave(self)
         self._forget()
@@ -179,20 +171,20 @@ class Watch:
             self._behind = False
         return found
 
-    async def _read_on(self, most: Most) -> list[Happened]:
-        changes = await self._store.feed(self._hub.kind, self._taken, most)
+    async def _read_on(self, most: Most) -> Sequence[Happened]:
+        kind = self._hub.kind
+        changes = await self._store.feed(kind, self._taken, most)
         found: list[Happened] = []
         for change in changes:
-            happening = None if self._is_shown(change) else Told.of(self._hub.kind, change).to(self._hub.kind, self.selection)
-            if happening is not None:
-                found.append(_happened(change, happening))
+            told = None if self._is_shown(change) else Told.of(kind, change)
+            happening = None if told is None else told.to(kind, self.selection)
+            if told is not None and happening is not None:
+                found.append(Happened.of(told, happening))
         if changes:
             self._taken = changes[-1].number
-        if found:
-            await self._confirm()
-        return found
+        return await self._seen(found) if found else found
 
-    async def _live(self) -> list[Happened]:
+    async def _live(self) -> Sequence[Happened]:
         """What has happened since; nothing when this watcher has fallen behind; a bookmark when nothing has for a while."""
         if self._error is not None:
             raise self._error
@@ -200,19 +192,19 @@ class Watch:
             batch = list(self._waiting)
             self._forget()
             self._taken = batch[-1].number or self._taken
-            await self._confirm()
-            return batch
+            return await self._seen(batch)
         told, self._taken = self._taken, max(self._taken, self._hub.position)
-        if await self._news():
+        if not self._look and await self._news():
             return []
-        await self._confirm()
-        if self._waiting or self._behind:
-            return []
+        self._look = False
+        found = await self._seen([])
+        if found or self._waiting or self._behind:
+            return found
         self._taken = max(self._taken, self._hub.position)
-        return [self._bookmark()] if self._taken != told else []
+        return [Happened.bookmark(self._taken)] if self._taken != told else []
 
     async def _news(self) -> bool:
-        """Waits until something happens; False when nothing has for a while."""
+        """Waits until something happens; False when nothing has for a while, or when it is time to look again."""
         self._waking = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(QUIET_SECONDS * random.uniform(1 - _JITTER, 1 + _JITTER)):  # noqa: S311 - spreads load
@@ -221,15 +213,29 @@ class Watch:
             return False
         finally:
             self._waking = None
-        return True
+        return not self._look
 
-    def _bookmark(self) -> Happened:
-        return Happened(Happening.BOOKMARK, None, self._taken)
+    async def _seen(self, batch: Sequence[Happened]) -> Sequence[Happened]:
+        """What of ``batch`` the caller may see now; when that has changed, also what is there to see since, and no longer.
 
-    async def _confirm(self) -> None:
-        """Makes sure that the caller may still see what it might see when the watch began, and nothing else."""
-        if self._look_again is not None and await self._look_again() != self.selection.visible:
+        Raises:
+            OutOfRange: too much has changed to tell.
+        """
+        if self._sight is None:
+            return batch
+        before, now = self.selection.visible, await self._sight.now()
+        if now == before:
+            return batch
+        if before is None or now is None or now.owners != before.owners:
             raise sees_others()
+        self.selection = dataclasses.replace(self.selection, visible=now)
+        self._behind = True  # as a watcher of something else
+        changed = await differences(self._hub.kind, self._store, self.selection, before, self._taken)
+        found = [each for each in batch if each.is_visible(now)] + changed
+        if not found:
+            return [Happened.bookmark(self._taken)]
+        # Together they are what has happened: who goes on from the middle would miss what follows.
+        return [*(each._replace(number=None) for each in found[:-1]), found[-1]._replace(number=self._taken)]
 
     async def _last(self) -> int:
         return (await self._store.changes({self._hub.kind.key: -1}))[self._hub.kind.key].last
@@ -237,17 +243,3 @@ class Watch:
 
 _LAST = 2**63
 """Above every sequence."""
-
-
-def sees_others() -> OutOfRange:
-    """What the caller may see is not what it might see before."""
-    return OutOfRange("what you may see has changed; list anew and go on from there", reason="VISIBILITY_CHANGED")
-
-
-def _happened(change: Change, happening: Happening) -> Happened:
-    wire = change.before if happening is Happening.DELETED else change.wire
-    return Happened(happening, wire, change.number, change.time)
-
-
-def _listed(entry: Stored) -> Happened:
-    return Happened(Happening.ADDED, entry.wire, None)

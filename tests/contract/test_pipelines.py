@@ -5,6 +5,8 @@ import pytest
 from stigmer import Settings, after, before, hookimpl
 from stigmer.app import assembled
 
+from .watching import watch
+
 ROWS = {
     "create": "ValidateProto ResolveSlug CheckDuplicate BuildNewState Persist",
     "update": "ValidateProto ResolveSlug LoadExisting BuildUpdateState Persist",
@@ -17,6 +19,7 @@ ROWS = {
     "list_by_agent": "ValidateProto FilterByAgentInstance BuildListResponse",
     "list_versions": "ValidateProto ListVersions BuildVersionsResponse",
     "restore": "ValidateProto LoadForRestore BuildRestoredState Persist",
+    "watch": "ValidateProto WatchChanges",
 }
 
 
@@ -93,6 +96,7 @@ async def test_calls_run_their_row(served, a_session):
     await wire.list_versions(stored.metadata.id)
     await wire.restore(stored.metadata.id, stored.metadata.version.id)
     await wire.delete(stored.metadata.id)
+    await (await watch(wire).begun()).stop()
     assert recorder.ran == {verb: row.split() for verb, row in ROWS.items()}
 
 
@@ -111,6 +115,7 @@ async def test_steps_of_plugins_stand_where_the_design_puts_them(served, by_meta
     await wire.list_versions(stored.metadata.id)
     await wire.restore(stored.metadata.id, stored.metadata.version.id)
     await wire.delete(stored.metadata.id)
+    await (await watch(wire).begun()).stop()
     assert {verb: " ".join(steps) for verb, steps in recorder.ran.items()} == {
         "create": "ValidateProto Authorize ResolveSlug CheckDuplicate BuildNewState CreateIamPolicies Persist Publish",
         "update": "ValidateProto ResolveSlug LoadExisting Authorize BuildUpdateState Persist Publish",
@@ -123,4 +128,5 @@ async def test_steps_of_plugins_stand_where_the_design_puts_them(served, by_meta
         "list_by_agent": "ValidateProto Authorize FilterByAgentInstance BuildListResponse",
         "list_versions": "ValidateProto Authorize ListVersions BuildVersionsResponse",
         "restore": "ValidateProto Authorize LoadForRestore BuildRestoredState Persist Publish",
+        "watch": "ValidateProto Authorize WatchChanges",
     }

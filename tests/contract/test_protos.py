@@ -20,7 +20,7 @@ from .enums import AUTHORIZATION, COMMONS, ENUMS, GROUP_DOMAINS, KIND, KINDS
 SESSION = "ai.stigmer.agentic.session.v1"
 
 FILES = {
-    SESSION: ("api", "command", "history", "io", "query", "spec"),
+    SESSION: ("api", "command", "history", "io", "query", "spec", "watch"),
     COMMONS: ("enum", "field_options", "io", "metadata", "service_options", "status"),
     KIND: ("kind",),
     AUTHORIZATION: ("method_options",),
@@ -67,6 +67,22 @@ MESSAGES = {
     },
     f"{SESSION}.BatchGetSessionsRequest": {"ids": (1, "repeated string"), "read_mask": (2, FIELD_MASK)},
     f"{SESSION}.BatchGetSessionsResponse": {"sessions": (1, f"repeated {SESSION}.Session")},
+    f"{SESSION}.WatchSessionsRequest": {
+        "filter": (1, "string"),
+        "query": (2, "string"),
+        "tags": (3, "repeated string"),
+        "agent_id": (4, "string"),
+        "read_mask": (5, FIELD_MASK),
+        "resume_token": (6, "string"),
+        "initial_list": (7, "bool"),
+    },
+    f"{SESSION}.SessionEvent": {
+        "type": (1, f"{SESSION}.SessionEvent.Type"),
+        "session": (2, f"{SESSION}.Session"),
+        "version_id": (3, "string"),
+        "time": (4, "google.protobuf.Timestamp"),
+        "resume_token": (5, "string"),
+    },
     f"{SESSION}.ListSessionVersionsRequest": {
         "session_id": (1, "string"),
         "page_size": (2, "int32"),
@@ -181,7 +197,10 @@ RPCS = {
         "listVersions": ("ListSessionVersionsRequest", "SessionVersionList"),
         "restore": ("RestoreSessionRequest", "Session"),
     },
+    f"{SESSION}.SessionWatchController": {"watch": ("WatchSessionsRequest", "stream SessionEvent")},
 }
+
+STREAMED = {"unary": "", "server_streaming": "stream "}
 
 PERMISSIONS = {
     "create": ("organization", "can_create_session", "metadata.org", "unauthorized to create session in this organization"),
@@ -195,6 +214,7 @@ PERMISSIONS = {
     "list": None,
     "listByAgent": None,
     "getByReference": None,
+    "watch": None,
 }
 
 REQUIRED = {
@@ -283,10 +303,10 @@ def test_options():
 
 
 def test_rpcs():
-    """Each service has the contract's rpcs with the contract's types, all unary, and is about sessions."""
+    """Each service has the contract's rpcs with the contract's types, unary but for watch, and is about sessions."""
     services = {service.type_name: service for file in described() for service in file.services}
     found = {
-        name: {m.name: (m.input.name, m.output.name) for m in service.methods if m.method_kind == "unary"}
+        name: {m.name: (m.input.name, f"{STREAMED[m.method_kind]}{m.output.name}") for m in service.methods}
         for name, service in services.items()
     }
     assert found == RPCS

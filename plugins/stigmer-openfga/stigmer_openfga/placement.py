@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from stigmer import ConfigurationError, Operation, Placement, Step, after, before
+from stigmer import MESSAGES, ConfigurationError, Operation, Placement, Step, after, before
 from stigmer.steps import PAGE
 from stigmer_openfga.authorize import (
     AuthorizeAnswer,
@@ -17,6 +17,9 @@ from stigmer_openfga.authorize import (
 )
 from stigmer_openfga.requirement import Requirement, sibling
 from stigmer_openfga.visible import AuthorizeList, Sight
+
+_FILTERED = frozenset({MESSAGES, PAGE})
+"""What holds nothing but what the caller may see, so that no permission is asked for."""
 
 
 class Authorization(NamedTuple):
@@ -49,7 +52,7 @@ def authorization(operation: Operation, gate: Gate, sight: Sight) -> Authorizati
             requirement, step = derive(operation, gate)
             return Authorization(after(anchor, step), requirement, asked_first=False)
     for step in operation.steps:
-        if PAGE in getattr(step, "provides", ()):
+        if _FILTERED & frozenset(getattr(step, "provides", ())):
             return Authorization(before(step.name, AuthorizeList(sight)), None, asked_first=True)
     text = f"the rpc {operation.path} declares no permission, and is none of those that are filtered or decided by another's"
     raise ConfigurationError(f"{operation.name}: {text}; give it one in its option config, or is_skip_authorization")

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from stigmer import Owner, RequestContext, Visible
 from stigmer.ownership import IDENTITY_ACCOUNT, ORGANIZATION
-from stigmer.steps import VISIBLE
+from stigmer.steps import LOOK_AGAIN, VISIBLE
 from stigmer_openfga.authorize import caller_of
 from stigmer_openfga.client import Client
 from stigmer_openfga.names import id_of
@@ -71,14 +71,15 @@ class Sight:
 
 
 class AuthorizeList:
-    """Fills VISIBLE, before the page is loaded."""
+    """Fills VISIBLE, before the page is loaded; and LOOK_AGAIN, for answers that go on."""
 
     name = "Authorize"
-    provides = frozenset({VISIBLE})
+    provides = frozenset({LOOK_AGAIN, VISIBLE})
 
     def __init__(self, sight: Sight) -> None:
         self._sight = sight
 
     async def __call__(self, ctx: RequestContext) -> None:
-        """Fills VISIBLE."""
+        """Fills both."""
         ctx[VISIBLE] = await self._sight.of(ctx)
+        ctx[LOOK_AGAIN] = lambda: self._sight.of(ctx)

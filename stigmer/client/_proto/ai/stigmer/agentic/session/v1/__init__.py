@@ -65,7 +65,8 @@ class SessionEventType(betterproto2.Enum):
 
     DELETED = 3
     """
-    It is gone, or no longer among those that are selected; `session` is what it was.
+    It is gone, or no longer among those that are selected; `session` is what it was, or only its id when the caller may no
+    longer see it.
     """
 
     BOOKMARK = 4
