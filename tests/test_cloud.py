@@ -26,6 +26,9 @@ REQUESTS = {
     "get_by_reference": '{"org": "acme", "slug": "x"}',
     "list": "{}",
     "list_by_agent": '{"agentId": "a"}',
+    "list_versions": '{"sessionId": "x"}',
+    "restore": '{"sessionId": "x", "versionId": "y"}',
+    "watch": "{}",
 }
 KEY, OTHER_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 

@@ -242,3 +242,93 @@ async def test_an_initial_list_while_others_write(served, sqlite_url, a_session)
         there = {e.metadata.id: e.to_binary() for page in await wire.pages(filter='name != "u7"') for e in page.entries}
         assert watcher.wrong == []
         assert {id_: session.to_binary() for id_, session in watcher.state.items()} == there
+
+
+async def test_who_does_not_read_costs_nothing_and_misses_nothing(served, sqlite_url, a_session):
+    """A watcher that reads nothing for a while gets everything afterwards, however much waits for it then."""
+    wire = await served(store=sqlite_url)
+    watcher = await watch(wire).begun()
+    text = "x" * 20_000
+    for number in range(40):
+        session = a_session(f"n{number}")
+        session.spec.subject = text
+        await asyncio.gather(*(wire.create(_renamed(session, f"n{number}-{copy}")) for copy in range(10)))
+    hub = next(iter(wire.app._hubs._hubs.values()))
+    (kept,) = hub._joined or (None,)
+    assert kept is None or kept._waiting_bytes <= 2 * 1024 * 1024
+    names = {name for _, name in await watcher.take(400)}
+    assert names == {f"n{number}-{copy}" for number in range(40) for copy in range(10)}
+    assert watcher.wrong == []
+
+
+def _renamed(session, name):
+    copy = type(session).from_binary(session.to_binary())
+    copy.metadata.name = name
+    return copy
+
+
+async def test_who_never_reads_is_let_go(served, a_session, monkeypatch, eventually):
+    """A client that takes nothing for too long is told so, and can go on from the last event that it has."""
+    monkeypatch.setattr("stigmer.streaming.SEND_SECONDS", 0.2)
+    wire = await served()
+    watcher = await watch(wire).begun()
+    session = a_session("large")
+    session.spec.subject = "x" * 500_000
+    for number in range(30):
+        await wire.create(_renamed(session, f"n{number}"))
+    hub = next(iter(wire.app._hubs._hubs.values()))
+    await eventually(lambda: len(hub) == 0)
+    error = await watcher.failure()
+    assert error.code() == grpc.StatusCode.ABORTED
+    seen = len(watcher.state)
+    again = watch(wire, resume_token=watcher.token)
+    again.state = watcher.state
+    await again.take(30 - seen)
+    assert (len(again.state), again.wrong) == (30, [])
+
+
+async def test_a_watch_that_ends_leaves_nothing(wire, a_session, eventually):
+    """Nobody is told of anything any more, and nobody reads the changes, once the last watcher is gone."""
+    watchers = [await watch(wire).begun() for _ in range(5)]
+    hub = next(iter(wire.app._hubs._hubs.values()))
+    assert len(hub) == 5
+    for watcher in watchers:
+        await watcher.stop()
+    await wire.create(a_session("One"))
+    await eventually(lambda: len(hub) == 0 and hub._reading is None)
+
+
+async def test_steps_of_plugins_see_each_event(served, a_session):
+    """A step that changes answers changes each event on its way out."""
+    from stigmer import RESPONSE, Payload, hookimpl, last
+
+    class Hide:
+        name = "TransformResponse"
+        requires = provides = frozenset({RESPONSE})
+
+        async def __call__(self, ctx):
+            event = ctx[RESPONSE].type.from_binary(ctx[RESPONSE].wire)
+            if event.session is not None:
+                event.session.spec.subject = ""
+            ctx[RESPONSE] = Payload.of(event)
+
+        @hookimpl
+        def contribute_steps(self, op):
+            if op.verb == "watch":
+                yield last(self)
+
+    wire = await served(Hide())
+    watcher = await watch(wire).begun()
+    for name in ("One", "Two"):
+        await wire.create(a_session(name))
+        assert (await watcher.next()).session.spec.subject == ""
+
+
+async def test_an_idle_watcher_is_given_newer_tokens(wire, a_session, monkeypatch):
+    """While nothing happens to what it watches a watcher gets bookmarks, so that its place is not let go."""
+    monkeypatch.setattr("stigmer.watching.watch.QUIET_SECONDS", 0.05)
+    watcher = await watch(wire, filter='name = "nothing"').begun()
+    first = watcher.token
+    await wire.create(a_session("One"))
+    assert (await watcher.next()).type == TYPES.BOOKMARK
+    assert watcher.token != first

@@ -28,6 +28,7 @@ EXPECTED = {
     "list_by_agent": ["ValidateProto", "Authorize", "FilterByAgentInstance", "BuildListResponse"],
     "list_versions": ["ValidateProto", "Authorize", "ListVersions", "BuildVersionsResponse"],
     "restore": ["ValidateProto", "Authorize", "LoadForRestore", "BuildRestoredState", "Persist"],
+    "watch": ["ValidateProto", "Authorize", "WatchChanges"],
 }
 
 
@@ -48,7 +49,7 @@ def test_every_rpc_is_authorized(pipelines):
     served = {pipeline.operation.path: pipeline for pipeline in pipelines.values()}
     services = {pipeline.operation.method.parent.type_name: pipeline.operation.method.parent for pipeline in pipelines.values()}
     paths = [f"/{name}/{method.name}" for name, service in services.items() for method in service.methods]
-    assert len(paths) == 11
+    assert len(paths) == 12
     assert [path for path in paths if path not in served] == []
     for path in paths:
         names = [step.name for step in served[path].steps]
