@@ -43,7 +43,7 @@ def test_parts_made_from_the_code(page, root):
     assert module_of(root / "docs" / "generate.py").rewritten(text) == text
 
 
-@pytest.mark.parametrize("page", ["docs/plugins.md", "docs/stores.md"])
+@pytest.mark.parametrize("page", ["docs/history.md", "docs/plugins.md", "docs/stores.md"])
 def test_python_blocks(page, blocks_of, tmp_path):
     """The Python of a page, put together, is a module whose tests pass."""
     (tmp_path / "test_page.py").write_text("\n".join(blocks_of(page, "python")))
