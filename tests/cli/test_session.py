@@ -64,13 +64,16 @@ def test_create_from_json_prints_fields(session):
 
 
 def test_apply_and_update(session, stored):
-    """What get prints can be changed and applied or sent as update."""
-    made = stored("chat", subject="1")
+    """What get prints can be changed and applied or sent as update; what it printed before that cannot any more."""
+    first = made = stored("chat", subject="1")
     for verb, subject in (("apply", "2"), ("update", "3")):
         made["spec"]["subject"] = subject
         result = session(verb, "-f", "-", "--json", stdin=json.dumps(made))
         assert result.exit_code == 0
-        assert json.loads(result.stdout)["spec"]["subject"] == subject
+        made = json.loads(result.stdout)
+        assert made["spec"]["subject"] == subject
+        refused = session(verb, "-f", "-", stdin=json.dumps(first))
+        assert (refused.exit_code, made["metadata"]["version"]["id"] in refused.stderr) == (1, True)
     assert json.loads(session("list", "--json").stdout)["totalCount"] == "1"
 
 
