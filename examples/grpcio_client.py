@@ -19,7 +19,7 @@ IMAGE = Path(__file__).resolve().parent.parent / "protos" / "published.binpb"
 SESSION = "ai/stigmer/agentic/session/v1"
 COMMONS = "ai/stigmer/commons/apiresource"
 FILES = [
-    *(f"{SESSION}/{name}.proto" for name in ("api", "command", "io", "query", "spec")),
+    *(f"{SESSION}/{name}.proto" for name in ("api", "command", "history", "io", "query", "spec", "watch")),
     *(f"{COMMONS}/{name}.proto" for name in ("enum", "field_options", "io", "metadata", "service_options", "status")),
     f"{COMMONS}/apiresourcekind/kind.proto",
     "ai/stigmer/iam/iampolicy/v1/rpcauthorization/method_options.proto",

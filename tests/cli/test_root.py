@@ -186,7 +186,7 @@ def test_json_of_plugins_and_pipelines_is_whole(run, installed):
 def test_tables_of_plugins_and_pipelines_have_a_line_each(run):
     """Tables name every operation and step in plain lines without colours or trailing spaces."""
     lines = run("pipelines").stdout.splitlines()
-    assert len(lines) == 1 + 31
+    assert len(lines) == 1 + 40
     assert lines[0].split() == ["OPERATION", "#", "STEP", "PLUGIN", "WHY"]
     assert ["session.create", "5", "Persist", "session"] in [line.split() for line in lines]
     assert all(line == line.rstrip() and "\x1b" not in line for line in lines)
