@@ -76,7 +76,8 @@ class Upkeep:
             self._writes = 0
             self._enough.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._enough.wait(), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await self._enough.wait()
 
     def _count(self, commit: Commit) -> None:
         self._writes += len(commit.written)

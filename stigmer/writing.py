@@ -32,8 +32,11 @@ def writing(pipeline: Pipeline) -> Handle:
             ctx.validate_only = _truth(metadata)
         if IDEMPOTENCY_KEY not in metadata:
             return await pipeline(ctx)
-        ctx.repeatable = _repeatable(ctx, _key(metadata))
-        return await (pipeline(ctx) if ctx.validate_only else _once(pipeline, ctx, ctx.repeatable))
+        key = _key(metadata)
+        if ctx.validate_only:
+            return await pipeline(ctx)
+        ctx.repeatable = _repeatable(ctx, key)
+        return await _once(pipeline, ctx, ctx.repeatable)
 
     return handle
 

@@ -153,6 +153,21 @@ async def test_after_a_restart(process, connect, sqlite_url, a_session):
         assert await wire.count() == 1
 
 
+async def test_two_processes(process, connect, sqlite_url, a_session):
+    """Two servers on one file, asked the same at once, write once and answer alike."""
+    servers = [await process("--store", sqlite_url) for _ in range(2)]
+    async with connect(await servers[0].address()) as one, connect(await servers[1].address()) as two:
+        both = [one, two] * (MANY // 2)
+        created = await asyncio.gather(*(wire.create(a_session(id="x"), metadata=KEY) for wire in both))
+        updated = await asyncio.gather(*(wire.update(a_session(id="x", spec=of("2")), metadata=KEY) for wire in both))
+        deleted = await asyncio.gather(*(wire.delete("x", metadata=KEY) for wire in both))
+        for answers in (created, updated, deleted):
+            assert all(answer == answers[0] for answer in answers)
+        assert updated[0].metadata.version.previous_version_id == created[0].metadata.version.id
+        assert deleted[0] == updated[0]
+        assert await two.count() == 0
+
+
 class Steps:
     """Counts what runs, and fails after the commit as often as it is told to."""
 

@@ -90,7 +90,11 @@ async def test_refusals(wire, a_session):
         ("restore", RestoreSessionRequest(session_id="x", version_id="nothing")),
     ):
         tried = await wire.refused(wire.call(method, request, metadata=TRIED))
-        assert tried == await wire.refused(wire.call(method, request))
+        refused = await wire.refused(wire.call(method, request))
+        if refused.reason == "RESOURCE_TOO_LARGE":  # by how much depends on what time it is
+            assert (tried.code, tried.reason) == (refused.code, refused.reason)
+        else:
+            assert tried == refused
 
 
 async def test_keys_are_left_alone(wire, a_session):
@@ -102,6 +106,14 @@ async def test_keys_are_left_alone(wire, a_session):
     assert list((await wire.list()).entries) == [created]
     bad = (*TRIED, ("idempotency-key", ""))
     assert (await wire.refused(wire.create(a_session("New"), metadata=bad))).fields == ["idempotency-key"]
+
+
+async def test_an_apply_that_writes_nothing_with_a_key(wire, a_session):
+    """It remembers nothing either."""
+    await wire.apply(a_session())
+    await wire.apply(a_session(), metadata=(*TRIED, ("idempotency-key", "k")))
+    await wire.apply(a_session(spec=of("2")))
+    assert (await wire.apply(a_session(), metadata=(("idempotency-key", "k"),))).spec.subject == "ship it"
 
 
 class Steps:
