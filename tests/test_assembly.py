@@ -217,6 +217,13 @@ def test_a_lost_race_is_authorized_again():
     assert put_together(("fga", after("LoadExisting", Noop("Authorize"))), operation=UPDATE).restart == 2
 
 
+def test_what_stands_in_place_of_the_commit_commits():
+    """A step that replaces the one that writes counts as the one that writes, whatever it says of itself."""
+    assert [step.name for step in put_together().steps if step.commits] == ["Persist"]
+    replaced = put_together(("a", replace("Persist", Noop("Other", provides=[RESPONSE]))))
+    assert [step.name for step in replaced.steps if step.commits] == ["Persist"]
+
+
 def test_provides_of_a_replacement_counts():
     """What a replaced step provided is no longer there if the replacement does not provide it."""
     text = refusal(("a", replace("ResolveSlug", Noop("X", provides={RESPONSE}))))

@@ -25,6 +25,11 @@ def test_types_come_from_the_rpc():
     assert (LIST.request.__name__, LIST.response.__name__) == ("ListSessionsRequest", "SessionList")
 
 
+def test_an_operation_writes_if_one_of_its_steps_does():
+    """That is read from the steps."""
+    assert (UPDATE.writes, LIST.writes, GET_BY_REFERENCE.writes) == (True, False, False)
+
+
 def test_the_permission_comes_from_the_method_option():
     """What a caller needs is read from the rpc; an rpc that declares nothing gives None."""
     declared = UPDATE.authorization
