@@ -110,11 +110,18 @@ async def open_store(assembly: Assembly) -> Store:
 
 
 class App:
-    """A server that runs."""
+    """A server that runs.
+
+    Attributes:
+        assembly: what it is made of.
+        store: where the documents are.
+        clock: the time.
+    """
 
     def __init__(self, assembly: Assembly, store: Store, clock: Clock, tls: Tls | None = None) -> None:
         self.assembly = assembly
         self.store = store
+        self.clock = clock
         self._tls = tls
         self._health = ServiceStatus()
         self._sockets = contextlib.ExitStack()

@@ -164,12 +164,17 @@ class OutOfRange(StigmerError):
 
 
 class Compacted(OutOfRange):
-    """The feed does not reach back, or on, to where somebody wants to go on from."""
+    """The feed does not reach back, or on, to where somebody wants to go on from.
+
+    Attributes:
+        kept_after: the number of the change from which on everything is kept.
+    """
 
     reason = "CHANGES_COMPACTED"
 
-    def __init__(self) -> None:
+    def __init__(self, kept_after: int = 0) -> None:
         super().__init__("the changes from there on are not all kept; list anew and go on from there")
+        self.kept_after = kept_after
 
 
 class TooSlow(StigmerError):

@@ -57,7 +57,7 @@ class Log:
             Compacted: not all of them are kept, or there never were so many.
         """
         if not self.compacted <= number <= self.last:
-            raise Compacted
+            raise Compacted(self.compacted)
         return (self._kept[each] for each in range(number + 1, self.last + 1))
 
     def of(self, sequence: int) -> list[Change]:

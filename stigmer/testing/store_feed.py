@@ -134,8 +134,9 @@ class FeedConformance:
             await store.insert(SESSION, make_stored_session(f"ses-{number}"))
         await self._compacted(store, Retention(changes=10, seconds=LONG, versions=1))
         for after in (0, 100, 289):
-            with pytest.raises(Compacted):
+            with pytest.raises(Compacted) as refused:
                 await store.feed(SESSION, after)
+            assert refused.value.kept_after == 290  # noqa: PLR2004 - all but the last ten
         assert numbers(await every_change(store, 290)) == [*range(291, 301)]
         await self._compacted(store, Retention(changes=0, seconds=LONG, versions=1))
         assert numbers(await every_change(store, 299)) == [300]

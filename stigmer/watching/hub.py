@@ -9,15 +9,12 @@ from loguru import logger
 
 from stigmer.errors import Compacted, DataLoss, StigmerError
 from stigmer.kind import Kind
-from stigmer.store import Commit, Store
+from stigmer.store import Store
+from stigmer.store.news import News
 from stigmer.watching.selection import Happening, Selection, Told
 
 K = TypeVar("K")
 
-POLL_SECONDS = 0.02
-"""How long a write of another process may go unnoticed: so often it is looked whether there was one."""
-_BLIND_POLL_SECONDS = 0.1
-"""The same where the store cannot tell without being asked."""
 _TROUBLE_SECONDS = 1.0
 
 
@@ -60,10 +57,9 @@ class Hub:
         self._watchers: dict[Selection, dict[Watcher, None]] = {}
         self._actors: dict[str, dict[Watcher, None]] = {}
         self._joined: dict[Watcher, Selection] = {}
-        self._news = asyncio.Event()
+        self._news = News(store)
         self._reading: asyncio.Task[None] | None = None
         self._troubled = False
-        store.follow(self._committed)
 
     def __len__(self) -> int:
         return len(self._joined)
@@ -80,7 +76,7 @@ class Hub:
             self._actors.setdefault(watcher.actor, {})[watcher] = None
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
-        self._news.set()
+        self._news.wake()
         return True
 
     def leave(self, watcher: Watcher) -> None:
@@ -98,19 +94,14 @@ class Hub:
             reading.cancel()
             await asyncio.wait([reading])
 
-    def _committed(self, commit: Commit) -> None:
-        if commit.written:
-            self._news.set()
-
     async def _read(self) -> None:
         try:
             while self._watchers:
-                self._news.clear()
-                version = self._store.version()
+                self._news.begin()
                 if await self._hand_out():
                     await asyncio.sleep(0)  # reading the store may not have waited at all
                 else:
-                    await self._wait(version)
+                    await self._news.wait()
         finally:
             if self._reading is asyncio.current_task():
                 self._reading = None
@@ -142,17 +133,6 @@ class Hub:
             if told.to(self.kind, self._joined[watcher]) is None:
                 watcher.look()
         self.position = told.change.number
-
-    async def _wait(self, version: object) -> None:
-        """Returns when there may be news."""
-        blind = version is None
-        while not self._news.is_set() and (self._store.version() == version or blind):
-            try:
-                async with asyncio.timeout(_BLIND_POLL_SECONDS if blind else POLL_SECONDS):
-                    await self._news.wait()
-            except TimeoutError:
-                if blind:
-                    return
 
     def _end_all(self, error: StigmerError) -> None:
         for watcher in list(self._joined):

@@ -68,8 +68,9 @@ def feed(connection: sqlite3.Connection, table: Table, after: int, most: Most) -
     found: list[Change] = []
     room = most.bytes
     with moment(connection):
-        if after < connection.execute(f'SELECT compacted FROM "{name}_feed"').fetchall()[0][0]:  # noqa: S608 - as above
-            raise Compacted
+        compacted: int = connection.execute(f'SELECT compacted FROM "{name}_feed"').fetchall()[0][0]  # noqa: S608 - as above
+        if after < compacted:
+            raise Compacted(compacted)
         with contextlib.closing(connection.execute(some, (after, most.changes))) as rows:
             for row in rows:
                 change = _told(connection, table, row)
@@ -78,7 +79,7 @@ def feed(connection: sqlite3.Connection, table: Table, after: int, most: Most) -
                     break
                 found.append(change)
         if not found and after > last_change(connection, table):
-            raise Compacted
+            raise Compacted(compacted)
     return found
 
 
