@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -30,8 +31,6 @@ async def connect(settings: Settings) -> Client:
         "servers": settings.urls,
         "name": "stigmer",
         "connect_timeout": settings.timeout_seconds,
-        "allow_reconnect": True,
-        "max_reconnect_attempts": -1,
         "reconnect_time_wait": _RECONNECT_SECONDS,
         "error_cb": _note,
     }
@@ -43,8 +42,9 @@ async def connect(settings: Settings) -> Client:
         options["tls"] = _trusting(settings)
     client = Client()
     try:
-        # The first connection is not retried by the client: who waits for it knows better for how long.
-        await client.connect(**(options | {"allow_reconnect": False, "max_reconnect_attempts": 0}))
+        # The client would try for ever, and nobody would hear that it does not succeed.
+        async with asyncio.timeout(settings.timeout_seconds):
+            await client.connect(**options, allow_reconnect=False, max_reconnect_attempts=1)
     except (Error, OSError, TimeoutError) as error:
         await client.close()
         raise TryAgain(f"NATS cannot be reached: {str(error) or type(error).__name__}") from error
