@@ -1,6 +1,13 @@
 """A typed asyncio client for stigmer servers."""
 
-from stigmer.client._proto.ai.stigmer.agentic.session.v1 import Session, SessionList, SessionSpec
+from stigmer.client._proto.ai.stigmer.agentic.session.v1 import (
+    Session,
+    SessionEvent,
+    SessionEventType,
+    SessionList,
+    SessionSpec,
+    SessionVersion,
+)
 from stigmer.client._proto.ai.stigmer.commons.apiresource import (
     ApiResourceAudit,
     ApiResourceAuditActor,
@@ -20,6 +27,7 @@ from stigmer.client.errors import (
     DeadlineExceeded,
     InvalidArgument,
     NotFound,
+    OutOfRange,
     PermissionDenied,
     ResourceExhausted,
     SessionError,
@@ -28,7 +36,8 @@ from stigmer.client.errors import (
     Unreachable,
     Violation,
 )
-from stigmer.client.sessions import Selection, SessionClient
+from stigmer.client.options import Selection, Watched, Writing
+from stigmer.client.sessions import SessionClient
 
 __all__ = [
     "Aborted",
@@ -47,16 +56,22 @@ __all__ = [
     "DeadlineExceeded",
     "InvalidArgument",
     "NotFound",
+    "OutOfRange",
     "PermissionDenied",
     "ResourceExhausted",
     "Selection",
     "Session",
     "SessionClient",
     "SessionError",
+    "SessionEvent",
+    "SessionEventType",
     "SessionList",
     "SessionSpec",
+    "SessionVersion",
     "Unauthenticated",
     "Unavailable",
     "Unreachable",
     "Violation",
+    "Watched",
+    "Writing",
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl as _ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from grpclib.client import Channel
@@ -20,7 +21,11 @@ from h2.exceptions import H2Error
 from stigmer.addresses import host_and_port, unix_path
 from stigmer.client.channel import PartingChannel, Wire
 from stigmer.client.exchange import COMPRESSED
+from stigmer.client.metadata import NOTHING, Metadata
 from stigmer.client.unanswered import NotProcessed, Refused, Unused
+
+_WAITING = 16
+"""So many messages of a stream wait for somebody who takes them, where grpclib's flow control knows only of bytes."""
 
 try:
     from stigmer.client.lines import Lines
@@ -38,16 +43,27 @@ class Calls(Protocol):
     sent with ``Unused``. Nothing is sent to a server that has not spoken yet: if it closes, it has begun with nothing.
     """
 
-    async def messages(self, path: str, request: bytes, deadline: float | None) -> list[bytes]:
+    async def messages(self, path: str, request: bytes, deadline: float | None, metadata: Metadata = NOTHING) -> list[bytes]:
         """All messages of the answer. A call whose caller is cancelled is cancelled on the server too.
 
         Args:
             path: full name of the rpc, such as ``/package.Service/Method``.
             request: the encoded request message, the only one.
             deadline: that the server is told, on ``time.monotonic``. Who calls sees to it that it is kept here.
+            metadata: sent with this call, beside that of all calls.
 
         Raises:
             GRPCError: the server answered with a status.
+            OSError: there is no connection: nothing was sent.
+            NotProcessed: the server has not begun with the call.
+            StreamTerminatedError: the connection broke, or the server reset the stream.
+        """
+
+    def stream(self, path: str, request: bytes, metadata: Metadata = NOTHING) -> AsyncGenerator[bytes, None]:
+        """The messages of the answer as they come; the server waits while nobody takes them. Closing it cancels the call.
+
+        Raises:
+            GRPCError: the server ended the call with a status.
             OSError: there is no connection: nothing was sent.
             NotProcessed: the server has not begun with the call.
             StreamTerminatedError: the connection broke, or the server reset the stream.
@@ -75,33 +91,72 @@ def calls_to(address: str, *, metadata: Mapping[str, str | bytes] | None = None,
         return Lines(address, metadata=metadata or {}, ssl=ssl)
     path = unix_path(address)
     host, port = host_and_port(address) if path is None else (None, None)
-    return ChannelCalls(PartingChannel(host, port, path=path, ssl=ssl), metadata)
+    make = partial(PartingChannel, host, port, path=path, ssl=ssl)
+    return ChannelCalls(make(), metadata, make)
 
 
 class ChannelCalls:
     """``Calls`` over a grpclib channel; one that is not a ``PartingChannel`` knows nothing of leaving."""
 
-    def __init__(self, channel: Channel, metadata: Mapping[str, str | bytes] | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        metadata: Mapping[str, str | bytes] | None = None,
+        another: Callable[[], Channel] | None = None,
+    ) -> None:
+        """``another`` makes a channel for a stream, so that whoever takes its messages slowly holds nobody up."""
         self._channel = channel
         self._metadata = metadata
+        self._another = another
 
-    async def messages(self, path: str, request: bytes, deadline: float | None) -> list[bytes]:
+    async def messages(self, path: str, request: bytes, deadline: float | None, metadata: Metadata = NOTHING) -> list[bytes]:
         """See ``Calls``."""
         # In a task of its own: grpclib ends a call by cancelling the task it runs in and never takes that back, after which
         # a caller's `asyncio.timeout` or `TaskGroup` around the call would no longer know its own cancellation.
-        return await asyncio.create_task(self._exchange(path, request, deadline))
+        return await asyncio.create_task(self._exchange(path, request, deadline, metadata))
 
-    async def _exchange(self, path: str, request: bytes, deadline: float | None) -> list[bytes]:
+    async def stream(self, path: str, request: bytes, metadata: Metadata = NOTHING) -> AsyncGenerator[bytes, None]:
+        """See ``Calls``."""
+        waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+        calls = self if self._another is None else ChannelCalls(self._another(), self._metadata)
+        pouring = asyncio.create_task(calls._exchange(path, request, None, metadata, waiting.put))  # noqa: SLF001 - of the same class
+        try:
+            while True:
+                next_ = asyncio.create_task(waiting.get())
+                await asyncio.wait([next_, pouring], return_when=asyncio.FIRST_COMPLETED)
+                if not next_.done() and waiting.empty():
+                    next_.cancel()
+                    await pouring
+                    return
+                yield await next_
+        finally:
+            pouring.cancel()
+            await asyncio.wait([pouring])
+            if calls is not self:
+                calls.close()
+
+    async def _exchange(
+        self,
+        path: str,
+        request: bytes,
+        deadline: float | None,
+        metadata: Metadata,
+        put: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> list[bytes]:
         connected = False
         until = None if deadline is None else Deadline.from_timeout(max(0, deadline - time.monotonic()))
         try:
             async with self._channel.request(
-                path, Cardinality.UNARY_STREAM, Wire, Wire, deadline=until, metadata=self._metadata
+                path, Cardinality.UNARY_STREAM, Wire, Wire, deadline=until, metadata={**(self._metadata or {}), **metadata}
             ) as stream:
                 await stream.send_request()
                 connected = True
                 await stream.send_message(Wire(request), end=True)
-                return [bytes(message) async for message in stream]
+                if put is None:
+                    return [bytes(message) async for message in stream]
+                async for message in stream:
+                    await put(bytes(message))
+                return []
         except (H2Error, OSError) as error:
             if isinstance(error, OSError) and (not connected or (isinstance(error, TimeoutError) and error.errno is None)):
                 raise  # no connection, or the deadline

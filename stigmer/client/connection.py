@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl as _ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator
 
 from grpclib.client import Channel
 from grpclib.const import Status
@@ -24,13 +25,12 @@ from stigmer.client.errors import (
     Unreachable,
     from_grpc,
 )
+from stigmer.client.metadata import NOTHING, Metadata
 from stigmer.client.patience import Patience
 from stigmer.client.unanswered import NotProcessed, Refused, Unused
 
 TIMEOUT = 30.0
 IN_FLIGHT = 100
-
-Metadata = Mapping[str, str | bytes]
 
 
 class Connection:
@@ -76,7 +76,22 @@ class Connection:
         if calls is not None and self._channel is None:
             calls.close()
 
-    async def call(self, path: str, request: bytes, *, repeatable: bool) -> bytes:
+    async def stream(self, path: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """The messages of the answer of the rpc at ``path``, as they come, for as long as they do. Nothing is repeated.
+
+        Raises:
+            SessionError: the call failed.
+        """
+        try:
+            async with contextlib.aclosing(self._open().stream(path, request)) as messages:
+                async for message in messages:
+                    yield message
+        except GRPCError as error:
+            raise from_grpc(error) from None
+        except (StreamTerminatedError, OSError) as error:
+            raise _broken(error) from error
+
+    async def call(self, path: str, request: bytes, *, repeatable: bool, metadata: Metadata = NOTHING) -> bytes:
         """The answer of the rpc at ``path``.
 
         Args:
@@ -84,6 +99,7 @@ class Connection:
             request: the encoded request message.
             repeatable: the call changes nothing: when the connection breaks it is made once more, on a new one. A call that
                 the server has not begun with is made again whatever it does.
+            metadata: sent with this call, beside that of all calls.
 
         Raises:
             SessionError: the call failed.
@@ -95,7 +111,7 @@ class Connection:
                 self._patience.begin(limit)
                 try:
                     async with self._turn:
-                        return await self._stubbornly(path, request, deadline, repeatable=repeatable)
+                        return await self._stubbornly(path, request, deadline, metadata, repeatable=repeatable)
                 finally:
                     self._patience.end(limit)
                     del limit  # it knows the task, the task its failure, and the failure this frame
@@ -104,12 +120,14 @@ class Connection:
                 self._calls.leave_silent(began)
             raise DeadlineExceeded(f"no answer within {self._timeout} s", status=Status.DEADLINE_EXCEEDED) from None
 
-    async def _stubbornly(self, path: str, request: bytes, deadline: float | None, *, repeatable: bool) -> bytes:
+    async def _stubbornly(
+        self, path: str, request: bytes, deadline: float | None, metadata: Metadata, *, repeatable: bool
+    ) -> bytes:
         tries = 0
         while True:
             began, tries = time.monotonic(), tries + 1
             try:
-                return await self._once(path, request, deadline)
+                return await self._once(path, request, deadline, metadata)
             except SessionError as error:
                 seconds = None if self._closed else pause(error, tries=tries, repeatable=repeatable)
                 if seconds is None:
@@ -118,9 +136,9 @@ class Connection:
                     self._calls.leave_older(began)  # the server is stopping
             await asyncio.sleep(seconds)
 
-    async def _once(self, path: str, request: bytes, deadline: float | None) -> bytes:
+    async def _once(self, path: str, request: bytes, deadline: float | None, metadata: Metadata) -> bytes:
         try:
-            messages = await self._open().messages(path, request, deadline)
+            messages = await self._open().messages(path, request, deadline, metadata)
         except GRPCError as error:
             raise from_grpc(error) from None
         except (StreamTerminatedError, OSError) as error:

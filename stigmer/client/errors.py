@@ -80,6 +80,10 @@ class DeadlineExceeded(SessionError):
     """No answer came in time. A write may have happened, or may yet."""
 
 
+class OutOfRange(SessionError):
+    """What was asked for is no longer kept: a watch has to begin anew, with a list."""
+
+
 class Unavailable(SessionError):
     """The server cannot answer now; trying again later helps."""
 
@@ -105,6 +109,7 @@ _CLASSES: Mapping[Status, type[SessionError]] = {
     Status.RESOURCE_EXHAUSTED: ResourceExhausted,
     Status.ABORTED: Aborted,
     Status.DEADLINE_EXCEEDED: DeadlineExceeded,
+    Status.OUT_OF_RANGE: OutOfRange,
     Status.UNAVAILABLE: Unavailable,
     Status.DATA_LOSS: DataLoss,
 }

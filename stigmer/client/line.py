@@ -7,7 +7,9 @@ import ssl
 import struct
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from grpclib.exceptions import StreamTerminatedError
 from ngh2 import Configuration, Connection, ConnectionClosingError, ErrorCode, NGH2Error, Role, Setting
@@ -15,10 +17,15 @@ from ngh2 import events as of
 
 from stigmer.client.exchange import Exchange, Headers
 from stigmer.client.last_words import unread
+from stigmer.client.streaming import Streaming
 from stigmer.client.unanswered import NotProcessed, Refused, Unused
 
-_CONFIGURATION = Configuration(max_send_header_block_length=2**24)
+X = TypeVar("X", bound=Exchange)
+
+_LARGEST_HEADERS = 2**24
 """How large metadata may be is the server's business."""
+_CONFIGURATION = Configuration(max_send_header_block_length=_LARGEST_HEADERS)
+_PACED = Configuration(max_send_header_block_length=_LARGEST_HEADERS, auto_window_update=False)
 _WINDOW = 4 * 1024 * 1024
 _MANY = 2**31 - 1
 """Streams at once on a connection whose server sets no limit."""
@@ -41,10 +48,11 @@ class Line(asyncio.Protocol):
         heard: when the last bytes came, on ``time.monotonic``.
     """
 
-    def __init__(self, lines: set[Line]) -> None:
+    def __init__(self, lines: set[Line], *, paced: bool = False) -> None:
+        """``paced``: the server may send as much as is taken, for a single call."""
         self._lines = lines
         self._loop = asyncio.get_running_loop()
-        self._session = Connection(Role.CLIENT, _CONFIGURATION)
+        self._session = Connection(Role.CLIENT, _PACED if paced else _CONFIGURATION)
         self._exchanges: dict[int, Exchange] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._taken, self._most = 0, _MANY
@@ -66,7 +74,7 @@ class Line(asyncio.Protocol):
             self._taken += 1
         else:
             await self._turn()
-        exchange = self._begin(headers, request)
+        exchange = self._begin(headers, request, Exchange)
         try:
             return await exchange.done
         except asyncio.CancelledError:
@@ -78,10 +86,25 @@ class Line(asyncio.Protocol):
                 self._reset(exchange.stream)
             del exchange  # a failure's traceback leads here, and from here would lead to the failure
 
+    async def stream(self, headers: Headers, request: bytes) -> Streaming:
+        """The call with which the server answers a request of one message; the only one of a paced line."""
+        await self._turn()
+        return self._begin(headers, request, lambda stream, done: Streaming(stream, done, partial(self._credit, stream)))
+
+    def _credit(self, stream: int, amount: int) -> None:
+        try:
+            self._session.acknowledge_received_data(amount, stream)
+        except _GONE:
+            return
+        self._flush_soon()
+
     async def _turn(self) -> None:
         """Waits for a free stream."""
         if not self.open:
             raise Unused(_GIVEN_UP)
+        if self._taken < self._most and not self._waiting:
+            self._taken += 1
+            return
         turn = self._loop.create_future()
         self._waiting.append(turn)
         try:
@@ -93,7 +116,7 @@ class Line(asyncio.Protocol):
         finally:
             del turn
 
-    def _begin(self, headers: Headers, request: bytes) -> Exchange:
+    def _begin(self, headers: Headers, request: bytes, make: Callable[[int, asyncio.Future[list[bytes]]], X]) -> X:
         if not self.open:
             self._release()
             raise Unused(_GIVEN_UP)
@@ -105,7 +128,8 @@ class Line(asyncio.Protocol):
             self.leave()
             raise Unused(f"the connection has no stream left: {error}") from None
         self._newest = stream
-        exchange = self._exchanges[stream] = Exchange(stream, self._loop.create_future())
+        exchange = make(stream, self._loop.create_future())
+        self._exchanges[stream] = exchange
         self._flush_soon()
         return exchange
 
