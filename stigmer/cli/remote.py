@@ -8,22 +8,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from protobuf import Message
 
-from stigmer._proto.ai.stigmer.agentic.session.v1 import command_pb, query_pb
+from stigmer._proto.ai.stigmer.agentic.session.v1 import command_pb, history_pb, query_pb, watch_pb
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.target import Target
 from stigmer.client.connection import Connection
 from stigmer.client.errors import DeadlineExceeded, SessionError, Unavailable
+from stigmer.client.metadata import NOTHING, Metadata
 
 T = TypeVar("T")
 
+_READING = frozenset({"listVersions"})
+"""Rpcs that change nothing in services that change something."""
 _METHODS: Final = {
-    method.name: (method, file is query_pb)
-    for file in (command_pb, query_pb)
+    method.name: (method, file is query_pb or method.name in _READING)
+    for file in (command_pb, history_pb, query_pb, watch_pb)
     for service in file.desc().services
     for method in service.methods
 }
@@ -35,7 +38,7 @@ class Remote:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def call(self, rpc: str, request: Message[Any]) -> Any:
+    async def call(self, rpc: str, request: Message[Any], metadata: Metadata = NOTHING) -> Any:
         """The answer of ``rpc``, named as in the proto.
 
         Raises:
@@ -43,7 +46,21 @@ class Remote:
         """
         method, reads = _METHODS[rpc]
         path = f"/{method.parent.type_name}/{method.name}"
-        return method.output.type.from_binary(await self._connection.call(path, request.to_binary(), repeatable=reads))
+        repeatable = reads or "idempotency-key" in metadata
+        wire = await self._connection.call(path, request.to_binary(), repeatable=repeatable, metadata=metadata)
+        return method.output.type.from_binary(wire)
+
+    async def stream(self, rpc: str, request: Message[Any]) -> AsyncGenerator[Any, None]:
+        """The messages of the answer of ``rpc``, as they come.
+
+        Raises:
+            SessionError: the call failed.
+        """
+        method, _ = _METHODS[rpc]
+        path = f"/{method.parent.type_name}/{method.name}"
+        async with contextlib.aclosing(self._connection.stream(path, request.to_binary())) as messages:
+            async for wire in messages:
+                yield method.output.type.from_binary(wire)
 
 
 def with_server(target: Target, work: Callable[[Remote], Awaitable[T]]) -> T:

@@ -10,6 +10,8 @@ import typer
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.selection import FIELDS, Selection, selects
 from stigmer.cli.target import Target, calls_server
+from stigmer.cli.watched import Watched, watches
+from stigmer.cli.writing import Writing, writes
 
 cli = typer.Typer(
     rich_markup_mode=None, add_completion=False, help="Create, read, change and list the sessions of a running server."
@@ -34,23 +36,26 @@ Fields = Annotated[str, FIELDS.info]
 
 @cli.command(epilog=EXITS)
 @calls_server
-def create(target: Target, file: File, as_json: AsJson = False) -> None:
+@writes
+def create(target: Target, writing: Writing, file: File, as_json: AsJson = False) -> None:
     """Store a new session under a free slug."""
-    _work().change(target, "create", file, as_json=as_json)
+    _work().change(target, "create", file, writing, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
 @calls_server
-def update(target: Target, file: File, as_json: AsJson = False) -> None:
+@writes
+def update(target: Target, writing: Writing, file: File, as_json: AsJson = False) -> None:
     """Replace the spec of the session with this id, or else slug, and of its metadata what is given."""
-    _work().change(target, "update", file, as_json=as_json)
+    _work().change(target, "update", file, writing, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
 @calls_server
-def apply(target: Target, file: File, as_json: AsJson = False) -> None:
+@writes
+def apply(target: Target, writing: Writing, file: File, as_json: AsJson = False) -> None:
     """Update the session that id or slug name, or create it. Nothing is written when nothing would change."""
-    _work().change(target, "apply", file, as_json=as_json)
+    _work().change(target, "apply", file, writing, as_json=as_json)
 
 
 @cli.command(epilog=EXITS)
@@ -61,16 +66,18 @@ def get(
     session_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of the session; or give --slug.")] = None,
     slug: Annotated[str | None, typer.Option(help="Slug of the session, in place of its id.")] = None,
     org: Annotated[str | None, typer.Option(help="With --slug: the organization that owns it; without, you do.")] = None,
+    version: Annotated[str | None, typer.Option(help="With --slug: what it was in this version.")] = None,
     fields: Fields = "",
     as_json: AsJson = False,
 ) -> None:
     """Show one session."""
-    if (session_id is None) == (slug is None) or (org is not None and slug is None) or (fields and slug is not None):
-        raise CommandError(Code.USAGE, "give either ID and perhaps --fields, or --slug and perhaps --org")
+    by_slug = org is not None or version is not None
+    if (session_id is None) == (slug is None) or (by_slug and slug is None) or (fields and slug is not None):
+        raise CommandError(Code.USAGE, "give either ID and perhaps --fields, or --slug and perhaps --org and --version")
     if slug is None:
-        _work().by_id(target, "get", session_id, fields, as_json=as_json)
+        _work().by_id(target, session_id, fields, as_json=as_json)
     else:
-        _work().by_slug(target, slug, org or "", as_json=as_json)
+        _work().by_slug(target, slug, org or "", version or "", as_json=as_json)
 
 
 @cli.command("batch-get", epilog=EXITS)
@@ -87,9 +94,56 @@ def batch_get(
 
 @cli.command(epilog=EXITS)
 @calls_server
-def delete(target: Target, session_id: Id, as_json: AsJson = False) -> None:
+@writes
+def delete(target: Target, writing: Writing, session_id: Id, as_json: AsJson = False) -> None:
     """Remove a session for good, and show what it was."""
-    _work().by_id(target, "delete", session_id, "", as_json=as_json)
+    _work().delete(target, session_id, writing, as_json=as_json)
+
+
+@cli.command(epilog=EXITS)
+@calls_server
+def versions(
+    target: Target,
+    session_id: Id,
+    as_json: Annotated[bool, typer.Option("--json", help="ProtoJSON: one SessionVersion object a line.")] = False,
+) -> None:
+    """List what is kept of a session's history, the newest first."""
+    _follow().versions(target, session_id, as_json=as_json)
+
+
+@cli.command(epilog=EXITS)
+@calls_server
+@writes
+def restore(
+    *,
+    target: Target,
+    writing: Writing,
+    session_id: Id,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Id of the version, as `versions` shows it.")],
+    message: Annotated[str, typer.Option(help="Why; shown with the new version.", show_default=False)] = "",
+    if_current: Annotated[
+        str, typer.Option(metavar="VERSION", help="Only if this is the current version.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a session what it was in an earlier version."""
+    _follow().restore(target, session_id, version, writing, message=message, if_current=if_current, as_json=as_json)
+
+
+@cli.command(epilog=EXITS)
+@calls_server
+@watches
+def watch(
+    *,
+    target: Target,
+    watched: Watched,
+    as_json: Annotated[bool, typer.Option("--json", help="ProtoJSON: one SessionEvent object a line.")] = False,
+) -> None:
+    """Show what happens to sessions, an event a line, until interrupted.
+
+    When the connection breaks or the server restarts it goes on where it was.
+    """
+    _follow().watch(target, watched, as_json=as_json)
 
 
 @cli.command("list", epilog=EXITS)
@@ -124,3 +178,9 @@ def _work() -> ModuleType:
     from stigmer.cli import session_work  # noqa: PLC0415 - `stigmer session --help` needs neither gRPC nor YAML
 
     return session_work
+
+
+def _follow() -> ModuleType:
+    from stigmer.cli import session_follow  # noqa: PLC0415 - likewise
+
+    return session_follow

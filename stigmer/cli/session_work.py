@@ -27,30 +27,37 @@ from stigmer.cli.selection import Selection
 from stigmer.cli.session_view import print_session, print_sessions
 from stigmer.cli.shape import message_of
 from stigmer.cli.target import Target
+from stigmer.cli.writing import Writing
+from stigmer.client.metadata import NOTHING, Metadata
 from stigmer.client.paging import follow
 
 MOST = 1000
 """The largest page that the server gives; what ``--all`` asks for unless told otherwise."""
 
 
-def change(target: Target, rpc: Literal["create", "update", "apply"], file: str, *, as_json: bool) -> None:
+def change(target: Target, rpc: Literal["create", "update", "apply"], file: str, writing: Writing, *, as_json: bool) -> None:
     """Sends the session in ``file`` and prints what the server made of it."""
     document = read_document(file)
     try:
         session = message_of(Session, document)
     except Refused as error:
         raise CommandError(Code.USAGE, f"{'standard input' if file == '-' else file}: {error}") from error
-    _one(target, rpc, session, as_json=as_json)
+    one(target, rpc, session, writing.metadata, as_json=as_json)
 
 
-def by_id(target: Target, rpc: Literal["get", "delete"], session_id: str, fields: str, *, as_json: bool) -> None:
-    """Gets or deletes a session and prints it."""
-    _one(target, rpc, SessionId(value=session_id, read_mask=_mask(fields)), as_json=as_json)
+def by_id(target: Target, session_id: str, fields: str, *, as_json: bool) -> None:
+    """Gets a session and prints it."""
+    one(target, "get", SessionId(value=session_id, read_mask=mask_of(fields)), as_json=as_json)
+
+
+def delete(target: Target, session_id: str, writing: Writing, *, as_json: bool) -> None:
+    """Deletes a session and prints what it was."""
+    one(target, "delete", SessionId(value=session_id), writing.metadata, as_json=as_json)
 
 
 def by_ids(target: Target, session_ids: list[str], fields: str, *, as_json: bool) -> None:
     """Gets several sessions at once and prints them."""
-    request = BatchGetSessionsRequest(ids=session_ids, read_mask=_mask(fields))
+    request = BatchGetSessionsRequest(ids=session_ids, read_mask=mask_of(fields))
     found: BatchGetSessionsResponse = _run(target, lambda remote: remote.call("batchGet", request))
     if as_json:
         for session in found.sessions:
@@ -59,9 +66,9 @@ def by_ids(target: Target, session_ids: list[str], fields: str, *, as_json: bool
         print_sessions(found.sessions)
 
 
-def by_slug(target: Target, slug: str, org: str, *, as_json: bool) -> None:
+def by_slug(target: Target, slug: str, org: str, version: str, *, as_json: bool) -> None:
     """Gets a session by slug and prints it."""
-    _one(target, "getByReference", ApiResourceReference(slug=slug, org=org), as_json=as_json)
+    one(target, "getByReference", ApiResourceReference(slug=slug, org=org, version=version), as_json=as_json)
 
 
 def pages(
@@ -92,7 +99,7 @@ def _list_request(
         "filter": selection.filter,
         "query": selection.query,
         "order_by": selection.order_by,
-        "read_mask": _mask(selection.fields),
+        "read_mask": mask_of(selection.fields),
         "page_size": selection.page_size or (MOST if selection.every else 0),
         "page_token": selection.page_token,
     }
@@ -101,7 +108,8 @@ def _list_request(
     return ListSessionsByAgentRequest(agent_id=agent_id, **common)
 
 
-def _mask(fields: str) -> FieldMask | None:
+def mask_of(fields: str) -> FieldMask | None:
+    """A read mask of paths with commas between; None for everything."""
     paths = [path.strip() for path in fields.split(",")]
     return FieldMask(paths=paths) if fields else None
 
@@ -139,8 +147,9 @@ def _page_json(page: SessionList) -> str:
     return f'{{"entries":[{entries}],"nextPageToken":{json.dumps(page.next_page_token)},{counts}}}'
 
 
-def _one(target: Target, rpc: str, request: Any, *, as_json: bool) -> None:
-    session: Session = _run(target, lambda remote: remote.call(rpc, request))
+def one(target: Target, rpc: str, request: Any, metadata: Metadata = NOTHING, *, as_json: bool) -> None:
+    """Makes a call that is answered with a session, and prints it."""
+    session: Session = _run(target, lambda remote: remote.call(rpc, request, metadata))
     if as_json:
         print_json(session.to_json())
     else:

@@ -12,20 +12,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from grpclib.exceptions import StreamTerminatedError
-from ngh2 import Configuration, Connection, ConnectionClosingError, ErrorCode, NGH2Error, Role, Setting
+from ngh2 import Connection, ConnectionClosingError, ErrorCode, NGH2Error, Role, Setting
 from ngh2 import events as of
 
 from stigmer.client.exchange import Exchange, Headers
 from stigmer.client.last_words import unread
+from stigmer.client.pace import FREELY, PACED
 from stigmer.client.streaming import Streaming
 from stigmer.client.unanswered import NotProcessed, Refused, Unused
 
 X = TypeVar("X", bound=Exchange)
 
-_LARGEST_HEADERS = 2**24
-"""How large metadata may be is the server's business."""
-_CONFIGURATION = Configuration(max_send_header_block_length=_LARGEST_HEADERS)
-_PACED = Configuration(max_send_header_block_length=_LARGEST_HEADERS, auto_window_update=False)
 _WINDOW = 4 * 1024 * 1024
 _MANY = 2**31 - 1
 """Streams at once on a connection whose server sets no limit."""
@@ -52,7 +49,7 @@ class Line(asyncio.Protocol):
         """``paced``: the server may send as much as is taken, for a single call."""
         self._lines = lines
         self._loop = asyncio.get_running_loop()
-        self._session = Connection(Role.CLIENT, _PACED if paced else _CONFIGURATION)
+        self._session = Connection(Role.CLIENT, PACED if paced else FREELY)
         self._exchanges: dict[int, Exchange] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._taken, self._most = 0, _MANY
@@ -86,9 +83,9 @@ class Line(asyncio.Protocol):
                 self._reset(exchange.stream)
             del exchange  # a failure's traceback leads here, and from here would lead to the failure
 
-    async def stream(self, headers: Headers, request: bytes) -> Streaming:
+    def stream(self, headers: Headers, request: bytes) -> Streaming:
         """The call with which the server answers a request of one message; the only one of a paced line."""
-        await self._turn()
+        self._taken += 1
         return self._begin(headers, request, lambda stream, done: Streaming(stream, done, partial(self._credit, stream)))
 
     def _credit(self, stream: int, amount: int) -> None:
@@ -102,9 +99,6 @@ class Line(asyncio.Protocol):
         """Waits for a free stream."""
         if not self.open:
             raise Unused(_GIVEN_UP)
-        if self._taken < self._most and not self._waiting:
-            self._taken += 1
-            return
         turn = self._loop.create_future()
         self._waiting.append(turn)
         try:

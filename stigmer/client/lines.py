@@ -54,7 +54,7 @@ class Lines:
         """See ``Calls``. The stream has a connection of its own: whoever takes its messages slowly holds nobody up."""
         line = await greeted(self._connect(paced=True))
         try:
-            exchange = await line.stream(self._headers(path, metadata), request)
+            exchange = line.stream(self._headers(path, metadata), request)
             while True:
                 message = await self._heard(line, exchange)
                 if message is None:

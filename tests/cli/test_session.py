@@ -271,7 +271,10 @@ def test_several_violations_have_a_line_each(session):
 def test_get_wants_an_id_or_a_slug(session, arguments):
     """Anything but an id, or a slug with perhaps an organization, is wrong usage."""
     result = session(*arguments)
-    assert (result.exit_code, result.stderr) == (2, "error: give either ID and perhaps --fields, or --slug and perhaps --org\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: give either ID and perhaps --fields, or --slug and perhaps --org and --version\n",
+    )
 
 
 def test_a_server_that_is_there_but_busy_is_1(run, busy_server):
