@@ -104,7 +104,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
     """Loads realistic sessions, kills the server under load, and lets processes and plugins race."""
-    run_benchmarks(session, "real_input", "races", "random_plugins", "kills")
+    run_benchmarks(session, "real_input", "races", "random_plugins", "kills", "publish_kills")
 
 
 @nox.session(default=False)

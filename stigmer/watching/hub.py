@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from loguru import logger
 
-from stigmer.errors import Compacted, DataLoss, StigmerError
+from stigmer.errors import Compacted, DataLoss, Internal, StigmerError
 from stigmer.kind import Kind
 from stigmer.store import Store
 from stigmer.store.news import News
@@ -102,6 +102,9 @@ class Hub:
                     await asyncio.sleep(0)  # reading the store may not have waited at all
                 else:
                     await self._news.wait()
+        except Exception as error:  # noqa: BLE001 - nobody may wait for what will never come
+            logger.exception("the changes of {} are not followed any more", self.kind.key)
+            self._end_all(Internal(error))
         finally:
             if self._reading is asyncio.current_task():
                 self._reading = None

@@ -332,3 +332,15 @@ async def test_an_idle_watcher_is_given_newer_tokens(wire, a_session, monkeypatc
     await wire.create(a_session("One"))
     assert (await watcher.next()).type == TYPES.BOOKMARK
     assert watcher.token != first
+
+
+async def test_a_bug_of_the_reader_ends_all_watches(served, a_session, monkeypatch):
+    """Nobody waits for what will never come; who comes after is served again."""
+    wire = await served()
+    watcher = await watch(wire).begun()
+    with monkeypatch.context() as broken:
+        broken.setattr("stigmer.watching.hub.Told.of", lambda *_: 1 / 0)
+        await wire.create(a_session("One"))
+        assert (await watcher.failure()).code() == grpc.StatusCode.INTERNAL
+    again = watch(wire, resume_token=watcher.token)
+    assert await again.take(1) == [("ADDED", "One")]

@@ -69,8 +69,14 @@ class Process:
         return False
 
 
+@pytest.fixture(scope="session")
+def nats_server():
+    """The binary; where it is not installed the test is skipped, and in continuous integration it fails."""
+    return _binary()
+
+
 @pytest.fixture
-def make_nats(tmp_path_factory):
+def make_nats(tmp_path_factory, nats_server):
     """Makes NATS servers, not started yet, with more lines of configuration."""
     made = []
 
