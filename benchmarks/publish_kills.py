@@ -88,10 +88,12 @@ class Server(NamedTuple):
             env={"PATH": "/usr/bin:/bin", "STIGMER_NATS_SERVERS": bus.url, "STIGMER_NATS_TIMEOUT_SECONDS": "2", **_SETTINGS},
             stderr=asyncio.subprocess.PIPE,
         )
+        said = ""
         while line := (await process.stderr.readline()).decode():
+            said += line
             if found := re.search(r"serving on (\S+)", line):
                 return cls(process, found[1])
-        raise SystemExit("the server did not start")
+        raise SystemExit(f"the server did not start: {said}")
 
     async def end(self, number: int = signal.SIGKILL) -> None:
         """Ends it, at once or in peace."""
