@@ -62,7 +62,7 @@ async def get(address):
 def test_these_operations_are_built_in():
     """Without plugins the server has the contract's eight operations, batch get, two on history, and one kind."""
     assembly = assembled(settings())
-    verbs = "create update delete apply get batch_get get_by_reference list list_by_agent list_versions restore"
+    verbs = "create update delete apply get batch_get get_by_reference list list_by_agent list_versions restore watch"
     assert set(assembly.pipelines) == {f"session.{verb}" for verb in verbs.split()}
     assert [kind.key for kind in assembly.kinds] == ["session"]
 

@@ -45,6 +45,8 @@ async def refuses(port):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it was waiting to be accepted when the socket was closed
+        return False
     writer.close()
     return False
 

@@ -33,7 +33,9 @@ async def test_all_services_are_listed(ask):
         answer = await ask(app.address, list_services="")
     assert [service.name for service in answer.list_services_response.service] == [
         "ai.stigmer.agentic.session.v1.SessionCommandController",
+        "ai.stigmer.agentic.session.v1.SessionHistoryController",
         "ai.stigmer.agentic.session.v1.SessionQueryController",
+        "ai.stigmer.agentic.session.v1.SessionWatchController",
         "grpc.health.v1.Health",
     ]
 
