@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -93,7 +94,8 @@ class Server(NamedTuple):
             said += line
             if found := re.search(r"serving on (\S+)", line):
                 return cls(process, found[1])
-        raise SystemExit(f"the server did not start: {said}")
+        kept = shutil.copytree(store.parent, tempfile.mkdtemp(), dirs_exist_ok=True)
+        raise SystemExit(f"the server did not start on what is now in {kept}: {said}")
 
     async def end(self, number: int = signal.SIGKILL) -> None:
         """Ends it, at once or in peace."""
