@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -112,6 +113,51 @@ async def test_a_damaged_file_is_refused(full, opened):
         file.seek(4096 * 5)
         file.write(b"\xff" * 4096 * 3)
     await refused(full, opened, "damaged")
+
+
+@pytest.fixture
+async def half_moved(tmp_path, opened):
+    """A store whose checkpoint was killed after its first page: the header tells of pages that only the log has."""
+    path = tmp_path / "killed" / "stigmer.db"
+    path.parent.mkdir()
+    running = await opened(tmp_path / "running.db")
+    for number in range(50):
+        await running.insert(SESSION, make_stored_session(f"ses-{number}", subject="x" * 2000))
+    for suffix in ("", "-wal"):
+        shutil.copy(tmp_path / f"running.db{suffix}", f"{path}{suffix}")
+    page = 4096
+    log = path.with_name("stigmer.db-wal").read_bytes()
+    frames = [log[at : at + 24 + page] for at in range(32, len(log), 24 + page)]
+    with path.open("r+b") as file:
+        assert len(frames) > file.seek(0, os.SEEK_END) // page
+        file.seek(0)
+        file.write([frame[24:] for frame in frames if frame[:4] == (1).to_bytes(4)][-1])
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        sqlite3.connect(f"file:{path}?immutable=1", uri=True).execute("SELECT * FROM session")
+    return path
+
+
+async def test_a_checkpoint_that_was_killed_is_no_damage(half_moved, opened):
+    """The log still has everything: the store starts, and nothing is missing."""
+    store = await opened(half_moved)
+    assert (await store.page(SESSION, Query())).total == 50
+    assert await store.check() == []
+
+
+async def test_a_foreign_file_with_a_log_is_refused(half_moved, opened):
+    """Whose it is stands in its log when its header alone cannot be read."""
+    connection = sqlite3.connect(half_moved)
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA application_id = 7")
+    foreign = Path(shutil.copytree(half_moved.parent, half_moved.parent.with_name("foreign"))) / "stigmer.db"
+    connection.close()
+    before = contents(foreign.parent)
+    with pytest.raises(ConfigurationError, match="another application"):
+        await opened(foreign)
+    after = contents(foreign.parent)
+    assert [after[name] for name in ("stigmer.db", "stigmer.db-wal")] == [
+        before[name] for name in ("stigmer.db", "stigmer.db-wal")
+    ]
 
 
 async def test_a_newer_schema_is_refused(full, opened):

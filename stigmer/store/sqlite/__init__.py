@@ -20,7 +20,7 @@ from stigmer.store.sqlite import rows
 from stigmer.store.sqlite.backup import backup
 from stigmer.store.sqlite.changes import changed_since
 from stigmer.store.sqlite.check import check
-from stigmer.store.sqlite.checkpoints import Checkpoints
+from stigmer.store.sqlite.checkpoints import Checkpoints, Pin
 from stigmer.store.sqlite.connection import connect, connect_inline, submit
 from stigmer.store.sqlite.counts import Counts
 from stigmer.store.sqlite.faults import closed, translated
@@ -56,7 +56,7 @@ async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
             for number in range(2 + READERS):
                 connections.append(await connect(path, query_only=number > 1))  # noqa: PERF401 - those made so far get closed
             await submit(connections[0], lambda connection: connection.execute("SELECT one FROM meta").fetchall())
-            for _ in range(2):
+            for _ in range(3):
                 inline.append(connect_inline(path))  # noqa: PERF401 - as above; nobody is served yet whom it could hold up
         return SqliteStore(path, tables, secret, lock, Connections(connections, inline))
     except BaseException:
@@ -88,7 +88,8 @@ class Connections(NamedTuple):
 
     Attributes:
         threaded: each with a thread of its own: the one that writes, the one that makes checkpoints, those that read.
-        inline: those that are read in the event loop: for look-ups and for pages, which should not suffer for each other.
+        inline: those that are read in the event loop, for look-ups and for pages, which should not suffer for each other; and
+            the one that keeps the log from beginning again.
     """
 
     threaded: Sequence[aiosqlite.Connection]
@@ -115,10 +116,12 @@ class SqliteStore(SqliteFeed):
         self._index = _wal_index(path)
         self._followers: list[Callable[[Commit], None]] = []
         self._writer = Writer(writing, lock, self.version)
-        self._checkpoints = Checkpoints(checkpointing, self._writer.restart_log)
         self._writer.committed = self._committed
         self._readers = Readers(reading)
-        self._lookups, self._pages = (InlineReader(each) for each in connections.inline)
+        lookups, pages, pin = connections.inline
+        self._lookups, self._pages = InlineReader(lookups), InlineReader(pages)
+        self._pin = Pin(pin, self._index)
+        self._checkpoints = Checkpoints(checkpointing, self._pin, self._writer)
         self._counts = Counts()
         self._alone: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -221,10 +224,12 @@ class SqliteStore(SqliteFeed):
         await self._writer.finish()
         await self._readers.finish()
         await self._checkpoints.finish()
+        await self._writer.finish()
         for connection in self._connections:
             await connection.close()
         self._lookups.close()
         self._pages.close()
+        self._pin.close()
         if self._index is not None:
             self._index.close()
         self._lock.close()

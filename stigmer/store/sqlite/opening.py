@@ -79,23 +79,22 @@ def _examine_file(path: Path) -> bool:
     if not status.st_size:
         raise ConfigurationError("it is empty; remove it to begin with a new store")
     logged = bool(side_files(path))
-    with contextlib.closing(_open(path, "ro&immutable=1")) as connection:
+    with contextlib.closing(sqlite3.connect(uri(path, "ro&immutable=1"), **OPTIONS)) as connection:
         try:
             _examine_header(connection, None if logged else status.st_size)
         except sqlite3.DatabaseError as error:
-            # With a log beside it the file alone may well be incomplete: the content will tell.
+            # With a log beside it the file alone may well be incomplete, also when a checkpoint was killed half-way and its
+            # header tells of pages that are still to come: the content will tell.
             if not logged or _primary(error) != sqlite3.SQLITE_CORRUPT:
                 raise
     return True
 
 
 def _examine_header(connection: sqlite3.Connection, size: int | None) -> None:
-    application, page, pages = (
-        connection.execute(f"PRAGMA {name}").fetchall()[0][0] for name in ("application_id", "page_size", "page_count")
-    )
-    if application != APPLICATION_ID:
-        raise ConfigurationError("it is the database of another application")
+    """Looks at nothing but the header: not even the schema may be readable."""
+    _check_ours(connection)
     if size is not None:
+        page, pages = (connection.execute(f"PRAGMA {name}").fetchall()[0][0] for name in ("page_size", "page_count"))
         if size < page * pages:
             raise ConfigurationError("it is truncated; restore a backup")
         _check_version(version(connection))
@@ -108,6 +107,7 @@ def _examine_content(path: Path) -> None:
     database; so one that may not looks when there is a log.
     """
     with contextlib.closing(_open(path, "ro" if side_files(path) else "rw", query_only=True)) as connection:
+        _check_ours(connection)
         _check_version(version(connection))
         if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise ConfigurationError("it is damaged; restore a backup")
@@ -143,6 +143,11 @@ def _check_writable(path: Path) -> None:
 def _check_modules(connection: sqlite3.Connection) -> None:
     if ("fts5",) not in connection.execute("PRAGMA module_list").fetchall():
         raise ConfigurationError("the SQLite that this Python brings has no FTS5, which text search needs")
+
+
+def _check_ours(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA application_id").fetchall() != [(APPLICATION_ID,)]:
+        raise ConfigurationError("it is the database of another application")
 
 
 def _check_version(found: int) -> None:

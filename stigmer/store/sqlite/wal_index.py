@@ -18,6 +18,11 @@ from typing import NamedTuple
 _HEADER_BYTES = 48
 _COUNTER = slice(8, 12)
 """Counts transactions."""
+_FRAMES = slice(16, 20)
+"""How many frames the log has."""
+_MOVED = slice(96, 100)
+"""How many of them checkpoints have moved into the database."""
+_MAPPED_BYTES = 136
 
 
 class _Opened(NamedTuple):
@@ -53,6 +58,10 @@ class WalIndex:
         """The header now; None after ``close``."""
         return None if self._map is None else self._map[:_HEADER_BYTES]
 
+    def is_moved(self) -> bool:
+        """Whether the database has all that is in the log: who writes next lets that begin again. True after ``close``."""
+        return self._map is None or _number(self._map[_FRAMES]) == _number(self._map[_MOVED])
+
     def close(self) -> None:
         """Lets go of the file. To be called after the connections are closed, and once."""
         self._map = None
@@ -67,7 +76,7 @@ class WalIndex:
 
 def _open(name: Path) -> _Opened:
     file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-    return _Opened(file, mmap.mmap(file, _HEADER_BYTES, prot=mmap.PROT_READ))
+    return _Opened(file, mmap.mmap(file, _MAPPED_BYTES, prot=mmap.PROT_READ))
 
 
 def follows(before: bytes | None, after: bytes | None) -> bool:
@@ -76,4 +85,8 @@ def follows(before: bytes | None, after: bytes | None) -> bool:
 
 
 def _count(header: bytes) -> int:
-    return int.from_bytes(header[_COUNTER], sys.byteorder)
+    return _number(header[_COUNTER])
+
+
+def _number(four_bytes: bytes) -> int:
+    return int.from_bytes(four_bytes, sys.byteorder)

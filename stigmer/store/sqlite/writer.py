@@ -13,7 +13,6 @@ import aiosqlite
 
 from stigmer.errors import IdTaken, KeyUsed, SlugTaken, Stale
 from stigmer.store import Commit, Stored
-from stigmer.store.sqlite.checkpoints import restart_log
 from stigmer.store.sqlite.connection import BUSY_SECONDS, submit
 from stigmer.store.sqlite.faults import busy, translated
 from stigmer.store.sqlite.lock import FileLock
@@ -25,6 +24,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, Later], Any]
 Look = Callable[[], bytes | None]
 """Gives the store's version; in any thread."""
+Aside = Callable[[sqlite3.Connection], Any]
 
 _MOST_REQUESTS = 256
 _MOST_BYTES = 16 * 1024 * 1024
@@ -38,11 +38,11 @@ class _Request(NamedTuple):
 
 
 class _Turn(NamedTuple):
-    """What a transaction needs besides its requests: the lock that is held, the version, whether the log begins again."""
+    """What a transaction needs besides its requests: the lock that is held, the version, and what is to be done after it."""
 
     lock: FileLock
     look: Look
-    restart: bool
+    asides: Sequence[tuple[Promise[Any], Aside]]
 
 
 class _Done(NamedTuple):
@@ -70,7 +70,7 @@ class Writer:
         self.committed: Callable[[Commit], None] = lambda _: None
         self._waiting: deque[_Request] = deque()
         self._pump: asyncio.Task[None] | None = None
-        self._restart_log = False
+        self._asides: list[tuple[Promise[Any], Aside]] = []
 
     async def write(self, work: Callable[[sqlite3.Connection, Later], T], table: str, size: int = 0) -> T:
         """Runs ``work`` in a transaction and gives its result once that is durable.
@@ -89,13 +89,23 @@ class Writer:
         """
         promise: Promise[T] = Promise()
         self._waiting.append(_Request(work, table, size, promise))
+        return await self._outcome(promise)
+
+    async def between(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs ``work`` in the connection's thread between two transactions: none of any process begins before it is done.
+
+        Raises:
+            Unavailable: others do not let us.
+            StigmerError: what ``faults.translated`` makes of what ``work`` raises.
+        """
+        promise: Promise[T] = Promise()
+        self._asides.append((promise, work))
+        return await self._outcome(promise)
+
+    async def _outcome(self, promise: Promise[T]) -> T:
         if self._pump is None:
             self._pump = asyncio.create_task(self._run())
         return await outcome(promise)
-
-    def restart_log(self) -> None:
-        """Sees to it that the write-ahead log begins again after the next transaction, when nobody else can write."""
-        self._restart_log = True
 
     async def finish(self) -> None:
         """Waits until nothing is waiting or under way."""
@@ -104,7 +114,7 @@ class Writer:
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting or self._asides:
                 if await self._our_turn():
                     await self._commit(self._take())
                 else:
@@ -120,7 +130,8 @@ class Writer:
 
     def _refuse(self) -> None:
         waiting, self._waiting = self._waiting, deque()
-        settle((request.promise, busy()) for request in waiting)
+        asides, self._asides = self._asides, []
+        settle((promise, busy()) for promise in (*(each.promise for each in waiting), *(each for each, _ in asides)))
 
     def _take(self) -> Sequence[_Request]:
         """The next requests that nobody has cancelled. From here on they are carried out."""
@@ -141,8 +152,11 @@ class Writer:
         def answer(done: _Done) -> None:
             loop.call_soon_threadsafe(self._answer, batch, done)
 
-        restart, self._restart_log = self._restart_log, False
-        await submit(self._connection, _carry_out, batch, _Turn(self._lock, self._look, restart), answer)
+        asides, self._asides = self._asides, []
+        for promise, _ in asides:
+            promise.begun = not promise.done()
+        results = await submit(self._connection, _carry_out, batch, _Turn(self._lock, self._look, asides), answer)
+        settle(results)
 
     def _answer(self, batch: Sequence[_Request], done: _Done) -> None:
         written = [
@@ -163,16 +177,22 @@ def _carry_out(
     batch: Sequence[_Request],
     turn: _Turn,
     answer: Callable[[_Done], None],
-) -> None:
-    """Runs in the connection's thread."""
+) -> Sequence[tuple[Promise[Any], Any]]:
+    """Runs in the connection's thread. Gives the results of the asides."""
     try:
-        done = commit_together(connection, [request.work for request in batch], turn.look) if batch else _Done([])
-        answer(done)
-        if turn.restart:
-            restart_log(connection)
+        if batch:
+            answer(commit_together(connection, [request.work for request in batch], turn.look))
+        return [(promise, _done_aside(connection, work)) for promise, work in turn.asides if promise.begun]
     finally:
         with contextlib.suppress(OSError):
             turn.lock.release()
+
+
+def _done_aside(connection: sqlite3.Connection, work: Aside) -> Any:
+    try:
+        return work(connection)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits has to hear of it
+        return translated(error)
 
 
 def commit_together(connection: sqlite3.Connection, works: Sequence[Work], look: Look = lambda: None) -> _Done:
