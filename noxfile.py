@@ -135,6 +135,21 @@ def hostile(session: nox.Session, engine: str) -> None:
         session.run("python", f"benchmarks/{script}", "--engine", engine, *arguments)
 
 
+TORTURES = {
+    "race": "benchmarks/checkpoint_race.py",
+    "power": "torture/power.py",
+    "faults": "torture/faults.py",
+}
+
+
+@nox.session(default=False)
+def torture(session: nox.Session) -> None:
+    """Cuts the power, breaks the disk, kills and races, for hours; ``-- power`` is one of them, and prints its seed."""
+    install(session, "test", extras="[observe]")
+    for name in session.posargs or TORTURES:
+        session.run("python", TORTURES[name])
+
+
 def run_benchmarks(session: nox.Session, *names: str) -> None:
     """Runs scripts in ``benchmarks/``: those that the arguments name, or ``names``."""
     install(session, "test", extras="[observe]")

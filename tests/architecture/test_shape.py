@@ -12,7 +12,7 @@ FUNCTION_LINES = 50
 TYPICAL_FILE, TYPICAL_FUNCTION = 80, 8
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "misc", "core", "lib"}
 TOP = {
-    *("protos", "stigmer", "plugins", "tests", "benchmarks", "docs", "examples", "changelog.d", "requirements"),
+    *("protos", "stigmer", "plugins", "tests", "benchmarks", "torture", "docs", "examples", "changelog.d", "requirements"),
     *("pyproject.toml", "noxfile.py", "Dockerfile", "docker-compose.yml"),
     *("README.md", "CONTRIBUTING.md", "AGENTS.md", "CHANGELOG.md", "LICENSE", "NOTICE"),
 }

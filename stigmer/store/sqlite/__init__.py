@@ -46,6 +46,7 @@ async def open_sqlite(path: Path, kinds: Sequence[Kind[Any]]) -> SqliteStore:
 
     Raises:
         ConfigurationError: the file is refused, or a kind's names cannot be tables and columns; the text is one line.
+        StigmerError: the file system fails now.
     """
     tables = distinct([Table(kind) for kind in kinds])
     path, secret, lock = await _made_ready(path, tables)

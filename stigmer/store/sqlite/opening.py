@@ -104,9 +104,12 @@ def _examine_content(path: Path) -> None:
     """Reads the whole file.
 
     A connection that may write takes its side files away when it closes, and would also empty a write-ahead log into the
-    database; so one that may not looks when there is a log.
+    database; so one that may not looks when there is a log. But a transaction that was broken off before there was one has left
+    a journal, and has to be taken back before anybody can read.
     """
-    with contextlib.closing(_open(path, "ro" if side_files(path) else "rw", query_only=True)) as connection:
+    left = side_files(path)
+    mode = "ro" if left and beside(path, "-journal") not in left else "rw"
+    with contextlib.closing(_open(path, mode, query_only=True)) as connection:
         _check_ours(connection)
         _check_version(version(connection))
         if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
@@ -115,10 +118,13 @@ def _examine_content(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Makes a new store under another name first: a start that is killed on the way leaves nothing that looks like one."""
+    """Makes a new store under another name first: a start that is killed on the way leaves nothing that looks like one.
+
+    It gets its write-ahead log when it is opened. A log of the draft's would have to be moved when the connection closes, and
+    that fails without a word when the disk does.
+    """
     with appearing(path) as draft, contextlib.closing(_open(draft, "rw")) as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA journal_mode = WAL")
         migrate(connection)
         make_secret(connection)
 
