@@ -139,6 +139,8 @@ TORTURES = {
     "race": "benchmarks/checkpoint_race.py",
     "power": "torture/power.py",
     "faults": "torture/faults.py",
+    "kills": "torture/failpoint_kills.py",
+    "linear": "torture/linear.py",
 }
 
 
