@@ -188,10 +188,10 @@ async def main(kills: int, seed: int, bus_every: int = 10) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         store, bus = Path(folder) / "stigmer.db", Bus(Path(folder))
         await bus.start()
-        for number in range(kills):
-            await round_(store, bus, chance, f"r{number}", bus_too=number % bus_every == bus_every - 1)
-        server = await Server.start(store, bus)
         try:
+            for number in range(kills):
+                await round_(store, bus, chance, f"r{number}", bus_too=number % bus_every == bus_every - 1)
+            server = await Server.start(store, bus)
             tries = iter(range(300))
 
             async def wait() -> None:
@@ -199,9 +199,10 @@ async def main(kills: int, seed: int, bus_every: int = 10) -> Verdict:
                     raise SystemExit("not everything was published within a minute")
                 await asyncio.sleep(0.2)
 
-            return await compare(store, bus, patience=wait)
-        finally:
+            verdict = await compare(store, bus, patience=wait)
             await server.end(signal.SIGTERM)
+            return verdict
+        finally:
             await bus.kill()
 
 
