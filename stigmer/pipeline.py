@@ -150,7 +150,7 @@ class Pipeline:
             if step.undo is not None:
                 try:
                     await step.undo(ctx)
-                except Exception:  # noqa: BLE001 - the first failure is what the client hears of
+                except BaseException:  # noqa: BLE001 - the first failure is what the client hears of
                     logger.exception("undo of step {} failed in {}", step.name, self.operation.name)
 
     async def _finish(self, ctx: RequestContext, start: int) -> None:
@@ -166,7 +166,7 @@ class Pipeline:
         ctx.step = step.name
         try:
             await step.run(ctx)
-        except Exception as error:
+        except BaseException as error:  # nobody cancels this task: a cancellation too is the step's own doing
             logger.exception("step {} ({}) failed after the commit of {}", step.name, step.origin, self.operation.name)
             if RESPONSE in step.provides:
                 raise Internal(error) from error
@@ -175,7 +175,7 @@ class Pipeline:
         for callback in ctx.take_after_commit():
             try:
                 await callback()
-            except Exception:  # noqa: BLE001 - the write is durable: that is what the client must hear
+            except BaseException:  # noqa: BLE001 - the write is durable: that is what the client must hear
                 logger.exception("after_commit callback failed in {}", self.operation.name)
 
 
@@ -197,4 +197,5 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
             cancelled = error
     if cancelled is not None:
         raise cancelled
-    task.result()
+    if not task.cancelled():  # else a step has cancelled its own task, and is the only one that could
+        task.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -90,7 +91,9 @@ class Endpoint:
             response = (await self._handle(ctx)).wire
         except StigmerError as error:
             raise _status(error) from error
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a plugin that exits ends its call, and not the server
             raise _status(Internal(error)) from error
         if not self._streams:
             await stream.send_message(response)

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     plugins: Annotated[tuple[str, ...], NoDecode, Field(description="installed plugins to turn on, comma-separated")] = ()
     log: Annotated[Literal["plain", "json", "off"], Field(description="form of the log on standard error")] = "plain"
     log_level: Annotated[str, Field(description="least severe level that is logged")] = "INFO"
+    watchdog_seconds: Annotated[
+        float, Field(description="the log tells which step has held the event loop for so long; 0 never", ge=0, le=3600)
+    ] = 1.0
     metrics_listen: Annotated[str | None, Field(description="HOST:PORT on which Prometheus finds metrics; off when empty")] = (
         None
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stigmer.hookspecs import hookimpl
 from stigmer.observe.extra import needed_by
 from stigmer.observe.request_log import RequestLog
+from stigmer.observe.watchdog import Watchdog
 from stigmer.operation import Operation
 from stigmer.pipeline import Handle, Run
 from stigmer.settings import Settings
@@ -30,6 +31,7 @@ class Observe:
         self._exporter = exporter
         self._metrics: Metrics | None = None
         self._spans: Spans | None = None
+        self._watchdog: Watchdog | None = None
 
     @property
     def metrics_port(self) -> int | None:
@@ -66,15 +68,21 @@ class Observe:
 
     @hookimpl
     async def startup(self, app: Any) -> None:
-        """Opens the metrics port and the way to the collector of spans."""
+        """Opens the metrics port and the way to the collector of spans, and begins to watch the loop."""
         if self._metrics is not None:
             await self._metrics.start(app.statistics, app.store.entries if isinstance(app.store, CachedStore) else None)
         if self._spans is not None:
             self._spans.start(self._exporter)
+        settings: Settings = app.assembly.settings
+        if settings.watchdog_seconds and settings.log != "off":
+            self._watchdog = Watchdog(settings.watchdog_seconds)
+            self._watchdog.start()
 
     @hookimpl
     async def shutdown(self) -> None:
         """Sends the spans that are still here and closes the metrics port."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
         if self._spans is not None:
             await self._spans.stop()
         if self._metrics is not None:

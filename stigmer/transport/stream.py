@@ -147,7 +147,7 @@ class Stream(Answering):
             if not (self.gone or self.answered):
                 self.refuse(CUT_OFF if self.serving.stopping else _CANCELLED)
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, it is a bug of the handler's
+        except BaseException:  # noqa: BLE001 - whatever it is, it is a bug of the handler's; SystemExit would end the loop
             _log.exception("a handler of %s failed", self.route.path)
             await self._fail(self.serving.error(_BUG))
         finally:
