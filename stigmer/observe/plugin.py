@@ -32,6 +32,7 @@ class Observe:
         self._metrics: Metrics | None = None
         self._spans: Spans | None = None
         self._watchdog: Watchdog | None = None
+        self._watchdog_seconds = 0.0
 
     @property
     def metrics_port(self) -> int | None:
@@ -73,9 +74,8 @@ class Observe:
             await self._metrics.start(app.statistics, app.store.entries if isinstance(app.store, CachedStore) else None)
         if self._spans is not None:
             self._spans.start(self._exporter)
-        settings: Settings = app.assembly.settings
-        if settings.watchdog_seconds and settings.log != "off":
-            self._watchdog = Watchdog(settings.watchdog_seconds)
+        if self._watchdog_seconds:
+            self._watchdog = Watchdog(self._watchdog_seconds)
             self._watchdog.start()
 
     @hookimpl
@@ -90,6 +90,7 @@ class Observe:
 
     def _prepare(self, settings: Settings) -> None:
         """Imports what the settings ask for, once. Nothing is opened: pipelines are also assembled just to be looked at."""
+        self._watchdog_seconds = 0.0 if settings.log == "off" else settings.watchdog_seconds
         if settings.metrics_listen and self._metrics is None:
             with needed_by("metrics_listen"):
                 from stigmer.observe.metrics import Metrics  # noqa: PLC0415 - an optional extra
