@@ -141,6 +141,7 @@ TORTURES = {
     "faults": "torture/faults.py",
     "kills": "torture/failpoint_kills.py",
     "linear": "torture/linear.py",
+    "migrations": "torture/migrations.py",
 }
 
 

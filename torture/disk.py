@@ -120,6 +120,17 @@ class Disk:
             case _:
                 self._since.setdefault(event.path, []).append(event)
 
+    def killed(self) -> dict[Path, bytes]:
+        """What is there when only the process has died: everything."""
+        found = {path: bytearray(content) for path, content in self._durable.items()}
+        for path, changes in self._since.items():
+            for change in changes:
+                if isinstance(change, Deleted):
+                    found.pop(path, None)
+                else:
+                    found[path] = _changed(found.get(path, bytearray()), change)
+        return {path: bytes(content) for path, content in found.items()}
+
     def cut(self, chance: random.Random) -> dict[Path, bytes]:
         """What is there when the power comes back."""
         mood: Literal["none", "first", "any", "torn", "all"] = chance.choice(("none", "first", "any", "torn", "all"))

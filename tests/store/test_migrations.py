@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import sqlite3
 import sys
 
+import migrations
 import pytest
+import sqlite_vfs
+from old_files import make_first_version
 
 from stigmer.errors import ConfigurationError
 from stigmer.session.kind import SESSION
 from stigmer.store import Query, Visible
 from stigmer.store.sqlite import schema
-from stigmer.testing.store import make_stored_session
 
 KILLED = """
 import asyncio, os, pathlib, signal, sys
@@ -42,43 +45,10 @@ async def test_migrations_are_one_transaction_each(path):
     connection.close()
 
 
-TRIGGERS = ("size_insert", "size_delete", "tell_update", "tell_delete")
-LATER = {
-    "session": ("subject", "thread_id", "name", "created_at", "updated_at"),
-    "agent": ("name", "created_at", "updated_at"),
-}
-"""The columns that the first servers did not have."""
-BACK_TO_1 = [
-    statement
-    for kind, columns in LATER.items()
-    for statement in (
-        *(f"DROP TRIGGER {kind}_{trigger}" for trigger in TRIGGERS),
-        *(f"DROP TABLE {kind}_{part}" for part in ("change", "feed", "size", "text")),
-        f"ALTER TABLE {kind} RENAME COLUMN json_checksum TO document_checksum",
-        *(f"DROP INDEX {kind}_by_{column}" for column in ("slug", *columns)),
-        *(f"ALTER TABLE {kind} DROP COLUMN {column}" for column in columns),
-    )
-] + [
-    """UPDATE kinds SET columns = '["agent_instance_id"]' WHERE name = 'session'""",
-    "UPDATE kinds SET columns = '[]' WHERE name = 'agent'",
-    "ALTER TABLE kinds DROP COLUMN searched",
-    *(f"DROP TABLE {table}" for table in ("answer", "consumer", "consumer_position")),
-]
-"""What makes a file of the schema's version 1 of one of the newest."""
-
-
 @pytest.fixture
-async def first_version(path, opened):
+async def first_version(path):
     """A file as the first servers have left it, with some sessions in it."""
-    store = await opened()
-    for number in range(50):
-        await store.insert(SESSION, make_stored_session(f"ses-{number}"))
-    await store.close()
-    connection = sqlite3.connect(path, isolation_level=None)
-    for statement in BACK_TO_1:
-        connection.execute(statement)
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
+    await make_first_version(path)
     return path
 
 
@@ -153,3 +123,12 @@ opening.add_kinds = die
     assert schema_of(first_version) in wholes
     store = await opened()
     await lists_what_is_visible(store)
+
+
+@pytest.mark.skipif(not sqlite_vfs.available(), reason="the SQLite of this Python cannot be reached")
+async def test_a_migration_that_is_broken_off_anywhere_is_old_or_new():
+    """By a kill or a power cut at any call of SQLite's: the file is of some version, with all that was in it."""
+    seed = random.randrange(2**32)
+    versions, wrong = await migrations.kills(40, seed)
+    assert (seed, wrong) == (seed, [])
+    assert set(versions) <= set(range(1, len(schema.MIGRATIONS) + 1))
