@@ -3,7 +3,8 @@
 Usage: python torture/migrations.py [KILLS [SEED]]; 500 unless told otherwise.
 
 A file of the first version is opened on a layer that writes down what happens to files; then that is gone through again, and
-broken off: by a kill, after which everything that was written is there, or by a power cut. Exits with 1 when something is wrong.
+broken off: by a kill, after which everything that was written is there, or by a power cut. Exits with 1 when something is
+wrong.
 """
 
 from __future__ import annotations
