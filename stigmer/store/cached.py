@@ -85,8 +85,11 @@ class CachedStore:
 
     async def _ask(self) -> None:
         try:
-            version = self._version()  # before the question: what is learned is at least as new
+            version = self._version()
             changed = await self._store.changes(dict(self._numbers))
+            # With a write in between, the answer is of that version or of a newer one, and a write that it has counted already
+            # would be counted again when it tells itself. So it is good as of no version: the next read asks again.
+            self._good = version if version == self._version() else None
             self._generation += 1
             for name, changes in changed.items():
                 self._numbers[name] = changes.last
@@ -95,7 +98,6 @@ class CachedStore:
                 else:
                     for sequence in changes.sequences:
                         self.entries.drop((name, sequence))
-            self._good = version
         finally:
             self._done += 1
             self._asking = None

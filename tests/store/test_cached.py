@@ -207,3 +207,43 @@ async def test_what_is_larger_than_all_room_does_not_stay():
     entries.put(("session", ACME, "s-0"), small)
     entries.renew(("session", 1), large)
     assert (len(entries), entries.size, entries.get(("session", ACME, "s-0"))) == (0, 0, None)
+
+
+class Late(MemoryStore):
+    """Tells of its writes when the test says so, and may be written to between the look at its version and the question."""
+
+    def __init__(self):
+        super().__init__(KINDS)
+        self.untold = []
+        self.before_question = None
+
+    def follow(self, follower):
+        super().follow(lambda commit: self.untold.append((follower, commit)))
+
+    def tell(self):
+        untold, self.untold = self.untold, []
+        for follower, commit in untold:
+            follower(commit)
+
+    async def changes(self, after):
+        work, self.before_question = self.before_question, None
+        if work is not None:
+            await work()
+        return await super().changes(after)
+
+
+async def test_a_write_right_before_the_question_is_counted_once():
+    """It is in the answer, and comes after the version that was looked at: what comes next is not missed for that."""
+    store = Late()
+    cache = CachedStore(store, ROOMY)
+    for id_ in ("ses-a", "ses-b"):
+        await store.insert(SESSION, make_stored_session(id_))
+    store.tell()
+    await cache.get(SESSION, "ses-a")
+    await store.update(SESSION, make_stored_session("ses-b", subject="1"), 1)
+    store.before_question = lambda: store.update(SESSION, make_stored_session("ses-b", subject="2"), 2)
+    await cache.get(SESSION, "ses-a")
+    store.tell()
+    assert (await cache.get(SESSION, "ses-a")).revision == 1
+    await store.update(SESSION, make_stored_session("ses-a", subject="3"), 1)
+    assert (await cache.get(SESSION, "ses-a")).revision == 2
