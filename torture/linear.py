@@ -135,15 +135,9 @@ async def history_of_kills(seed: int, lives: int = LIVES) -> History:
 class NaiveStore(MemoryStore):
     """Looks, and then writes what it thinks is right."""
 
-    async def insert(self, kind, document, cause=None):
-        """Gives way between the look and the write."""
-        stored = await super().insert(kind, document, cause)
-        await asyncio.sleep(0)
-        return stored
-
     async def update(self, kind, document, revision, cause=None):
-        """Writes whatever was written meanwhile."""
-        await asyncio.sleep(0)
+        """Writes over whatever was written meanwhile."""
+        await asyncio.sleep(0.002)
         current = await self.get(kind, document.id)
         return await super().update(kind, document, revision if current is None else current.revision, cause)
 

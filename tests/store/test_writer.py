@@ -321,3 +321,21 @@ async def test_the_loop_is_free_while_a_transaction_runs(sqlite, held):
     assert await sqlite.get(SESSION, "ses-1") is None
     assert time.monotonic() - began < 5
     assert not held.task.done()
+
+
+async def test_who_waits_is_answered_though_the_writer_is_cancelled(sqlite):
+    """A loop that ends cancels all tasks: neither a write nor what is done between two may be waited for for ever."""
+    begun, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def work(_):
+        loop.call_soon_threadsafe(begun.set)
+        assert go.wait(10)
+        return "done"
+
+    waiting = asyncio.create_task(sqlite._writer.between(work))
+    await begun.wait()
+    sqlite._writer._pump.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.wait_for(waiting, 10) == "done"

@@ -43,6 +43,7 @@ class _Turn(NamedTuple):
     lock: FileLock
     look: Look
     asides: Sequence[tuple[Promise[Any], Aside]]
+    answer_aside: Callable[[Promise[Any], Any], None]
 
 
 class _Done(NamedTuple):
@@ -152,11 +153,14 @@ class Writer:
         def answer(done: _Done) -> None:
             loop.call_soon_threadsafe(self._answer, batch, done)
 
+        def answer_aside(promise: Promise[Any], result: Any) -> None:
+            loop.call_soon_threadsafe(settle, [(promise, result)])
+
         asides, self._asides = self._asides, []
         for promise, _ in asides:
             promise.begun = not promise.done()
-        results = await submit(self._connection, _carry_out, batch, _Turn(self._lock, self._look, asides), answer)
-        settle(results)
+        turn = _Turn(self._lock, self._look, asides, answer_aside)
+        await submit(self._connection, _carry_out, batch, turn, answer)
 
     def _answer(self, batch: Sequence[_Request], done: _Done) -> None:
         written = [
@@ -177,12 +181,14 @@ def _carry_out(
     batch: Sequence[_Request],
     turn: _Turn,
     answer: Callable[[_Done], None],
-) -> Sequence[tuple[Promise[Any], Any]]:
-    """Runs in the connection's thread. Gives the results of the asides."""
+) -> None:
+    """Runs in the connection's thread."""
     try:
         if batch:
             answer(commit_together(connection, [request.work for request in batch], turn.look))
-        return [(promise, _done_aside(connection, work)) for promise, work in turn.asides if promise.begun]
+        for promise, work in turn.asides:
+            if promise.begun:
+                turn.answer_aside(promise, _done_aside(connection, work))
     finally:
         with contextlib.suppress(OSError):
             turn.lock.release()
