@@ -142,6 +142,7 @@ TORTURES = {
     "kills": "torture/failpoint_kills.py",
     "linear": "torture/linear.py",
     "migrations": "torture/migrations.py",
+    "rot": "torture/rot.py",
 }
 
 

@@ -15,12 +15,14 @@ from stigmer.cli.configuration import assembly, refusals
 from stigmer.cli.exits import Code, CommandError
 from stigmer.cli.text import visible
 from stigmer.errors import ConfigurationError, StigmerError
-from stigmer.store import Store
+from stigmer.store import Repairs, Store
 from stigmer.stores import sqlite_path
 
 T = TypeVar("T")
 
-cli = typer.Typer(rich_markup_mode=None, add_completion=False, help="Check or copy a store, while a server uses it or not.")
+cli = typer.Typer(
+    rich_markup_mode=None, add_completion=False, help="Check, repair or copy a store, while a server uses it or not."
+)
 
 Url = Annotated[str | None, typer.Option("--store", metavar="URL", help="In place of STIGMER_STORE.", show_default=False)]
 Names = Annotated[
@@ -38,7 +40,38 @@ def check(store: Url = None, plugins: Names = None) -> None:
     for finding in findings:
         typer.echo(visible(finding))
     if findings:
-        raise CommandError(Code.REFUSED, f"{len(findings)} things are wrong" if len(findings) > 1 else "one thing is wrong")
+        raise CommandError(Code.REFUSED, _count(len(findings)))
+    typer.echo("all is well")
+
+
+def _count(findings: int) -> str:
+    return f"{findings} things are wrong" if findings > 1 else "one thing is wrong"
+
+
+@cli.command()
+def repair(
+    keep: Annotated[Path, typer.Argument(metavar="COPY", help="Where the store is copied to before; it must not exist yet.")],
+    store: Url = None,
+    plugins: Names = None,
+) -> None:
+    """Mend what one copy of a session still has when another is damaged, and indexes, a line each; writes wait meanwhile.
+
+    What cannot be mended is named, and stays as it is. If it was the change feed, who follows it has to begin again.
+
+    Exit codes: 0 all is well; 1 something is left, or it failed; 78 the store or COPY is refused.
+    """
+
+    async def work(opened: Store) -> Repairs:
+        await opened.backup(keep)
+        return await opened.repair()
+
+    repairs = _with_store(assembly(store=store, plugins=plugins), work)
+    for line in repairs.mended:
+        typer.echo(f"mended: {visible(line)}")
+    for line in repairs.left:
+        typer.echo(f"left: {visible(line)}")
+    if repairs.left:
+        raise CommandError(Code.REFUSED, _count(len(repairs.left)))
     typer.echo("all is well")
 
 

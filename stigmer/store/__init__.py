@@ -198,6 +198,18 @@ class Commit(NamedTuple):
     written: Sequence[tuple[str, int, Stored | None]]
 
 
+class Repairs(NamedTuple):
+    """What a repair has come to, in the words of ``Store.check``.
+
+    Attributes:
+        mended: what was wrong.
+        left: what still is.
+    """
+
+    mended: Sequence[str] = ()
+    left: Sequence[str] = ()
+
+
 class Store(Feed, Answers, Protocol):
     """Keeps documents by kind.
 
@@ -267,6 +279,13 @@ class Store(Feed, Answers, Protocol):
         """Reads everything and names what is wrong, one line each; empty when all is well.
 
         Looks for damaged rows, indexes that disagree with them, and JSON that disagrees with the wire bytes.
+        """
+
+    async def repair(self) -> Repairs:
+        """Mends what one copy of a resource still has when another one is damaged, and indexes; writes wait meanwhile.
+
+        What cannot be mended stays as it is, and reads of it raise DataLoss. If entries of the feed are lost it begins after
+        the newest one: who follows it gets Compacted, and begins again.
         """
 
     async def backup(self, target: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stigmer.kind import Kind
-from stigmer.store import NO_CAUSE, Cause, Commit, Document, Owner, Page, Query, Store, Stored
+from stigmer.store import NO_CAUSE, Cause, Commit, Document, Owner, Page, Query, Repairs, Store, Stored
 from stigmer.store.entries import Entries, Key
 from stigmer.store.feed import MOST, Answer, Change, Claim, Most, Retention
 
@@ -200,6 +200,10 @@ class CachedStore:
     async def check(self) -> Sequence[str]:
         """See ``Store``."""
         return await self._store.check()
+
+    async def repair(self) -> Repairs:
+        """See ``Store``."""
+        return await self._store.repair()
 
     async def backup(self, target: Path) -> None:
         """See ``Store``."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from stigmer.errors import ConfigurationError, IdTaken, SlugTaken, Stale, Unavailable
 from stigmer.kind import Kind
-from stigmer.store import NO_CAUSE, SECRET_BYTES, Cause, Changes, Commit, Document, Owner, Page, Query, Stored, fitting
+from stigmer.store import NO_CAUSE, SECRET_BYTES, Cause, Changes, Commit, Document, Owner, Page, Query, Repairs, Stored, fitting
 from stigmer.store.document import agrees
 from stigmer.store.evaluate import has_words, meets, position_of
 from stigmer.store.feed import Event
@@ -156,6 +156,10 @@ class MemoryStore(MemoryFeed):
             for id_, row in table.rows.items()
             if not agrees(self._kinds[key], row.document.json, row.document.wire)
         ]
+
+    async def repair(self) -> Repairs:
+        """There is nothing that could be mended from."""
+        return Repairs(left=await self.check())
 
     async def backup(self, target: Path) -> None:
         """Raises ConfigurationError."""

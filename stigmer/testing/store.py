@@ -279,6 +279,15 @@ class StoreConformance(ChangeConformance, FeedConformance, PageConformance, Sele
                 await store.delete(SESSION, f"ses-{number}", stored.revision)
         assert list(await store.check()) == []
 
+    async def test_repair_leaves_a_sound_store_alone(self, store: Store) -> None:
+        """There is nothing to mend, and nothing is changed."""
+        stored = await store.insert(SESSION, make_stored_session("ses-1", tags=["x"]))
+        version = store.version()
+        repairs = await store.repair()
+        assert not [*repairs.mended, *repairs.left]
+        assert await store.get(SESSION, "ses-1") == stored
+        assert store.version() == version
+
     async def test_backup_is_a_new_file_or_refused(self, store: Store, tmp_path: Path) -> None:
         """A backup writes a file that was not there, and refuses one that is; or the store has nothing to copy."""
         target = tmp_path / "copy"

@@ -48,6 +48,33 @@ def test_what_is_wrong_is_listed(run, store, tmp_path):
     assert result.stderr.startswith("error: ")
 
 
+def test_what_one_copy_still_has_is_mended(run, child, store, tmp_path):
+    """Repair keeps a copy of what was, says line by line what it has mended, and a server then answers as before."""
+    with sqlite3.connect(tmp_path / "one.db") as connection:
+        connection.execute("UPDATE session SET wire = wire || x'00'")
+    connection.close()
+    result = run("db", "repair", tmp_path / "was.db", "--store", store)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("mended: session ses-")
+    assert result.stdout.endswith("\nall is well\n")
+    assert run("db", "check", "--store", f"sqlite:///{tmp_path / 'was.db'}").exit_code == 1
+    serve = child("serve", "--store", store, "--listen", "127.0.0.1:0")
+    address = serve.wait_for(SERVING).removeprefix(SERVING)
+    assert run("session", "get", "--slug", "kept", "--org", "acme", "--server", address).exit_code == 0
+
+
+def test_what_cannot_be_mended_is_named(run, store, tmp_path):
+    """Exit code 1, and it stays as it is."""
+    with sqlite3.connect(tmp_path / "one.db") as connection:
+        connection.execute("UPDATE session SET wire = x'00', document = ''")
+        connection.execute("DELETE FROM session_change")
+    connection.close()
+    result = run("db", "repair", tmp_path / "was.db", "--store", store)
+    assert result.exit_code == 1
+    assert "left: session ses-" in result.stdout
+    assert result.stderr.startswith("error: ")
+
+
 def test_a_backup_is_a_store(run, child, store, tmp_path):
     """Backup writes a copy that a server serves; it never overwrites."""
     target = tmp_path / "copy.db"
@@ -73,7 +100,7 @@ def test_both_work_beside_a_server(run, child, store, tmp_path):
     assert serve.end() == 0
 
 
-@pytest.mark.parametrize("command", [["check"], ["backup", "copy.db"]], ids=lambda command: command[0])
+@pytest.mark.parametrize("command", [["check"], ["backup", "copy.db"], ["repair", "copy.db"]], ids=lambda command: command[0])
 @pytest.mark.parametrize(
     ("url", "text"),
     [

@@ -76,7 +76,7 @@ def test_wrong_usage_is_one_line_and_2(run, arguments, text):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["serve"], ["session"], ["pipelines"], ["plugins"], ["db"], ["db", "check"], ["db", "backup"]]
+    [[], ["serve"], ["session"], ["pipelines"], ["plugins"], ["db"], ["db", "check"], ["db", "backup"], ["db", "repair"]]
     + [["session", name] for name in ("create", "update", "apply", "get", "delete", "list", "list-by-agent")],
     ids=" ".join,
 )

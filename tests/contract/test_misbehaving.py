@@ -230,7 +230,7 @@ async def test_a_wrapper(served, a_session, misdeed, code):
     await goes_on(wire, a_session)
 
 
-@pytest.mark.parametrize("junk", [None, 7, "text", object(), b"bytes"], ids=repr)
+@pytest.mark.parametrize("junk", [None, 7, "text", object(), b"bytes"], ids=lambda junk: type(junk).__name__)
 async def test_junk_in_place_of_an_answer(served, a_session, junk):
     """INTERNAL: what cannot be sent is a bug of the plugin's."""
 

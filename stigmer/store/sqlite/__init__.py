@@ -15,7 +15,7 @@ import aiosqlite
 from loguru import logger
 
 from stigmer.kind import Kind
-from stigmer.store import NO_CAUSE, Cause, Changes, Commit, Document, Owner, Page, Query, Stored
+from stigmer.store import NO_CAUSE, Cause, Changes, Commit, Document, Owner, Page, Query, Repairs, Stored
 from stigmer.store.sqlite import rows
 from stigmer.store.sqlite.backup import backup
 from stigmer.store.sqlite.changes import changed_since
@@ -30,6 +30,7 @@ from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.opening import make_ready
 from stigmer.store.sqlite.pages import is_short, page
 from stigmer.store.sqlite.readers import Readers
+from stigmer.store.sqlite.repair import repair
 from stigmer.store.sqlite.table import Table, distinct
 from stigmer.store.sqlite.wal_index import WalIndex
 from stigmer.store.sqlite.writer import Writer
@@ -207,6 +208,15 @@ class SqliteStore(SqliteFeed):
         """Reads everything and names what is wrong, one line each."""
         self._check_open()
         return await self._by_itself(partial(check, tables=list(self._tables.values())))
+
+    async def repair(self) -> Repairs:
+        """Mends what can be mended."""
+        before = await self.check()
+        if not before:
+            return Repairs()
+        await self._writer.between(partial(repair, tables=list(self._tables.values())))
+        left = await self.check()
+        return Repairs([line for line in before if line not in left], left)
 
     async def backup(self, target: Path) -> None:
         """Writes a copy of one moment to a file that does not exist yet; raises ConfigurationError."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stigmer.errors import Compacted
+from stigmer.errors import Compacted, DataLoss
 from stigmer.store import Changes
 from stigmer.store.feed import Change, Event, Most
 from stigmer.store.sqlite import checksum
@@ -52,6 +52,15 @@ def changed_since(connection: sqlite3.Connection, asked: Sequence[tuple[Table, i
         else:
             found[table.name] = Changes(frozenset(each.sequence for each in log), log[-1].number if log else number)
     return found
+
+
+def newest_change(connection: sqlite3.Connection, table: Table, sequence: int) -> Change | None:
+    """The newest entry of a resource that is sound; None without any."""
+    sql = f'SELECT {COLUMNS} FROM "{table.name}_change" WHERE sequence = ? ORDER BY number DESC'  # noqa: S608 - validated names
+    for row in connection.execute(sql, (sequence,)).fetchall():
+        with contextlib.suppress(DataLoss):
+            return change_of(row)
+    return None
 
 
 def last_change(connection: sqlite3.Connection, table: Table) -> int:

@@ -18,7 +18,7 @@ from stigmer.store.sqlite.rows import words_in
 from stigmer.store.sqlite.table import Table
 
 
-class _Beside(NamedTuple):
+class Beside(NamedTuple):
     """What other tables hold of a resource."""
 
     tags: Sequence[str]
@@ -61,32 +61,37 @@ def _rows(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
     after = 0
     while rows := _chunk(connection, table, after):
         for row, beside in rows:
-            for text in _row(table, row, beside):
+            for text in problems_of(table, row, beside):
                 yield f"{table.name} {row['id']}: {text}"
         after = rows[-1][0]["sequence"]
 
 
-def _chunk(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[dict[str, Any], _Beside]]:
-    """Some rows, each with what other tables hold of it, of one moment."""
+def _chunk(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[dict[str, Any], Beside]]:
+    """Some rows of one moment."""
     connection.execute("BEGIN")
     try:
-        cursor = connection.execute(
-            f'SELECT * FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT ?',  # noqa: S608 - validated names
-            (after, _CHUNK),
-        )
-        names = [column[0] for column in cursor.description]
-        rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-        return [(row, _beside(connection, table, row)) for row in rows]
+        return read_rows(connection, table, after)
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
-def _beside(connection: sqlite3.Connection, table: Table, row: dict[str, Any]) -> _Beside:
+def read_rows(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[dict[str, Any], Beside]]:
+    """Some rows in order of sequence, each with what other tables hold of it."""
+    cursor = connection.execute(
+        f'SELECT * FROM "{table.name}" WHERE sequence > ? ORDER BY sequence LIMIT ?',  # noqa: S608 - validated names
+        (after, _CHUNK),
+    )
+    names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    return [(row, _beside(connection, table, row)) for row in rows]
+
+
+def _beside(connection: sqlite3.Connection, table: Table, row: dict[str, Any]) -> Beside:
     sequence = row["sequence"]
     tags = [tag for (tag,) in connection.execute(table.write.tags, (sequence,)).fetchall()]
     labels = dict(connection.execute(table.write.labels, (sequence,)).fetchall())
-    return _Beside(tags, labels, _are_found(connection, table, sequence, words_in(table, row).split()))
+    return Beside(tags, labels, _are_found(connection, table, sequence, words_in(table, row).split()))
 
 
 def _are_found(connection: sqlite3.Connection, table: Table, sequence: int, words: Sequence[str]) -> bool:
@@ -108,7 +113,7 @@ def _number(varint: bytes) -> int:
     return number
 
 
-def _row(table: Table, row: dict[str, Any], beside: _Beside) -> Iterator[str]:
+def problems_of(table: Table, row: dict[str, Any], beside: Beside) -> Iterator[str]:
     """What is wrong with one row."""
     owner = Owner(row["scope"], row["owner"])
     if not checksum.key_is_good(row["id"], owner, row["slug"], row["revision"], row["key_checksum"]):
@@ -129,7 +134,7 @@ def _row(table: Table, row: dict[str, Any], beside: _Beside) -> Iterator[str]:
     yield from (f"its {name} disagrees with its wire bytes" for name in _differences(table, meant, row, beside))
 
 
-def _differences(table: Table, meant: Document, row: dict[str, Any], beside: _Beside) -> Iterator[str]:
+def _differences(table: Table, meant: Document, row: dict[str, Any], beside: Beside) -> Iterator[str]:
     columns = {"id": meant.id, "slug": meant.slug, "org": meant.org, **meant.indexed}
     yield from (name for name in ("id", "slug", "org", *table.columns) if row[name] != columns[name])
     if sorted(beside.tags) != sorted(meant.tags):

@@ -24,6 +24,14 @@ Later: TypeAlias = list[tuple[str, tuple[object, ...]]]
 """Statements and their parameters, to be run at the end of the transaction."""
 
 
+class Key(NamedTuple):
+    """By what a resource is found besides its id, and which revision of it is there."""
+
+    owner: Owner
+    slug: str
+    revision: int
+
+
 class Gone(NamedTuple):
     """What a deletion gives: the sequence of the resource."""
 
@@ -97,6 +105,19 @@ def update(
         later += [(write.drop_words, (sequence, before)), (write.add_words, (sequence, after))]
     _log(connection, table, _told(Event.UPDATED, sequence, revision + 1, document, cause), document.wire, cause)
     return Stored(sequence, revision + 1, document.wire)
+
+
+def rewrite(connection: sqlite3.Connection, table: Table, sequence: int, document: Document, key: Key) -> None:
+    """Writes everything anew that is kept of a resource, but for its words and what the change log tells."""
+    columns = ("id", "scope", "owner", "slug", "org", *table.columns)
+    owner, slug, revision = key
+    values = (document.id, int(owner.scope), owner.id, slug, document.org, *(document.indexed[each] for each in table.columns))
+    parameters = (*values, revision, *_content(document, owner, slug, revision), sequence)
+    connection.execute(table.update(columns), parameters)
+    for statement in (table.write.drop_tags, table.write.drop_labels):
+        connection.execute(statement, (sequence,))
+    _add_tags(connection, table, document, sequence)
+    _add_labels(connection, table, document, sequence)
 
 
 def delete(
