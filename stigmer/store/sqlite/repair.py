@@ -21,6 +21,8 @@ from stigmer.store.sqlite.schema import transaction
 from stigmer.store.sqlite.table import Table
 
 _NO_LIMIT = 2**31
+_CHUNK = 100
+"""So many rows are in memory at a time."""
 
 
 def repair(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
@@ -136,7 +138,11 @@ def _index_words(connection: sqlite3.Connection, table: Table) -> None:
     """Makes the word index anew. Of what cannot be read there are no words."""
     name = table.name
     connection.execute(f'INSERT INTO "{name}_text" ("{name}_text") VALUES (\'delete-all\')')  # noqa: S608 - as above
-    for sequence, wire in connection.execute(f'SELECT sequence, wire FROM "{name}" ORDER BY sequence').fetchall():  # noqa: S608 - as above
-        message = _decoded(table, wire)
-        if message is not None:
-            connection.execute(table.write.add_words, (sequence, words_in(table, values_of(table.kind, message))))
+    some = f'SELECT sequence, wire FROM "{name}" WHERE sequence > ? ORDER BY sequence LIMIT ?'  # noqa: S608 - as above
+    after = 0
+    while rows := connection.execute(some, (after, _CHUNK)).fetchall():
+        for sequence, wire in rows:
+            message = _decoded(table, wire)
+            if message is not None:
+                connection.execute(table.write.add_words, (sequence, words_in(table, values_of(table.kind, message))))
+        after = rows[-1][0]

@@ -13,6 +13,7 @@ from stigmer.store.sqlite.changes import COLUMNS, change_of, last_change
 from stigmer.store.sqlite.rows import get
 from stigmer.store.sqlite.table import LOGGED, Table
 
+_CHUNK = 100
 _NOTHING = (0, int(Event.DELETED), 0, 0, "", "", "", "")
 """What the newest entry tells when nobody knows what it was: its number must not be given twice."""
 
@@ -39,11 +40,15 @@ def mend_log(connection: sqlite3.Connection, table: Table) -> None:
 
 def _damaged(connection: sqlite3.Connection, table: Table) -> list[int]:
     found = []
-    for row in connection.execute(f'SELECT {COLUMNS} FROM "{table.name}_change" ORDER BY number').fetchall():  # noqa: S608 - as above
-        try:
-            change_of(row)
-        except DataLoss:
-            found.append(row[0])
+    some = f'SELECT {COLUMNS} FROM "{table.name}_change" WHERE number > ? ORDER BY number LIMIT ?'  # noqa: S608 - as above
+    after = 0
+    while rows := connection.execute(some, (after, _CHUNK)).fetchall():
+        for row in rows:
+            try:
+                change_of(row)
+            except DataLoss:
+                found.append(row[0])
+        after = rows[-1][0]
     return found
 
 
@@ -56,18 +61,17 @@ def _tell_what_is_there(connection: sqlite3.Connection, table: Table) -> int:
         "WHERE c.number IS NULL OR c.event = ? OR c.revision != r.revision ORDER BY r.sequence",
         (int(Event.DELETED),),
     ).fetchall()
-    for (id_,) in untold:
-        _tell(connection, table, id_)
-    return len(untold)
+    return sum(_tell(connection, table, id_) for (id_,) in untold)
 
 
-def _tell(connection: sqlite3.Connection, table: Table, id_: str) -> None:
+def _tell(connection: sqlite3.Connection, table: Table, id_: str) -> bool:
+    """Tells of a resource as it is; False when nobody knows how that is."""
     try:
         stored = get(connection, table, id_)
     except DataLoss:
-        return
+        return False
     if stored is None:
-        return
+        return False
     message = decode(table.kind.message, stored.wire)
     version = message.metadata.version.id if message.metadata and message.metadata.version else ""
     time = values_of(table.kind, message)["updated_at"]
@@ -78,3 +82,4 @@ def _tell(connection: sqlite3.Connection, table: Table, id_: str) -> None:
         (stored.sequence, int(Event.DELETED)),
     )
     connection.execute(table.write.log, (*told, checksum.of_change(told, stored.wire), stored.wire))
+    return True
