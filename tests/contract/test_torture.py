@@ -47,7 +47,10 @@ async def test_two_processes_are_one_store(checker, seed, tmp_path):
 
 async def test_a_naive_store_is_found_out(checker, seed, tmp_path):
     """One that looks and then writes is not: the check can fail."""
-    assert "not linearizable" in checker.wrong(await linear.history_of_the_naive(seed), tmp_path / "history")
+    for number in range(10):  # a machine that is busy may leave clients little time to meet
+        if "not linearizable" in checker.wrong(await linear.history_of_the_naive(seed + number), tmp_path / "history"):
+            return
+    pytest.fail(f"ten histories passed, from seed {seed} on")
 
 
 def test_there_is_a_point_around_every_step():

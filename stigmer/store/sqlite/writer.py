@@ -154,7 +154,8 @@ class Writer:
             loop.call_soon_threadsafe(self._answer, batch, done)
 
         def answer_aside(promise: Promise[Any], result: Any) -> None:
-            loop.call_soon_threadsafe(settle, [(promise, result)])
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                loop.call_soon_threadsafe(settle, [(promise, result)])
 
         asides, self._asides = self._asides, []
         for promise, _ in asides:
