@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nats
+from nats.js.errors import NotFoundError
 
 from stigmer.client import ApiResourceMetadata, ApiResourceOwnerScope, Session, SessionClient, SessionError, SessionSpec
 from stigmer.session.kind import SESSION
@@ -65,14 +66,17 @@ class Bus:
             self._process = None
 
     async def messages(self) -> list[nats.aio.msg.Msg]:
-        """All that the stream holds."""
+        """All that the stream holds; nothing, while no server has lived long enough to make it."""
         client = await nats.connect(self.url)
         stream = client.jetstream()
-        count = (await stream.stream_info("STIGMER")).state.messages
-        subscription = await stream.subscribe("stigmer.>", stream="STIGMER", ordered_consumer=True)
-        found = [await subscription.next_msg(timeout=20) for _ in range(count)]
-        await client.close()
-        return found
+        try:
+            count = (await stream.stream_info("STIGMER")).state.messages
+            subscription = await stream.subscribe("stigmer.>", stream="STIGMER", ordered_consumer=True)
+            return [await subscription.next_msg(timeout=20) for _ in range(count)]
+        except NotFoundError:
+            return []
+        finally:
+            await client.close()
 
 
 class Server(NamedTuple):
