@@ -114,10 +114,34 @@ class Unauthenticated(StigmerError):
 
 
 class ResourceExhausted(StigmerError):
-    """Something is larger, or more, than there is room for."""
+    """Something is larger, or more, than there is room for.
+
+    Attributes:
+        retry_seconds: when the same call may succeed, for ``google.rpc.RetryInfo``; None when time alone will not help.
+    """
 
     code = 8
     reason = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, text: str, *, reason: str | None = None, retry_seconds: float | None = None) -> None:
+        super().__init__(text, reason=reason)
+        self.retry_seconds = retry_seconds
+
+
+class OwnerFull(ResourceExhausted):
+    """The owner has as many resources of the kind as it may have.
+
+    Args:
+        kind: of which.
+        owner: id of the organization, or of the identity account.
+        most: so many it may have.
+    """
+
+    reason = "OWNER_FULL"
+
+    def __init__(self, kind: NamedKind, owner: str, most: int) -> None:
+        super().__init__(f"{owner[:ECHO_LIMIT]} may have {most} of kind {kind.name}, and has them; delete some to create more")
+        self.metadata = {"limit": str(most)}
 
 
 class Stale(StigmerError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from grpclib.server import Stream
 
 from stigmer.addresses import joined
 from stigmer.context import CallInfo, RequestContext, Services
-from stigmer.errors import DOMAIN, Internal, InvalidArgument, StigmerError, Unauthenticated
+from stigmer.errors import DOMAIN, Internal, InvalidArgument, ResourceExhausted, StigmerError, Unauthenticated
 from stigmer.hookspecs import Authenticator
 from stigmer.identity import Caller
 from stigmer.operation import Operation
@@ -139,7 +140,10 @@ def described(refusal: Refusal) -> GRPCError:
 
 
 def _status(error: StigmerError) -> GRPCError:
-    return GRPCError(Status(error.code), error.text, [_detail(error)])
+    details = [_detail(error)]
+    if isinstance(error, ResourceExhausted) and error.retry_seconds is not None:
+        details.append(_retry_info(error.retry_seconds))
+    return GRPCError(Status(error.code), error.text, details)
 
 
 def _detail(error: StigmerError) -> Message:
@@ -151,4 +155,11 @@ def _detail(error: StigmerError) -> Message:
         )
     else:
         detail = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=error.metadata)
+    return detail
+
+
+def _retry_info(seconds: float) -> Message:
+    delay = duration_pb2.Duration()
+    delay.FromMicroseconds(math.ceil(seconds * 1_000_000))
+    detail: Message = error_details_pb2.RetryInfo(retry_delay=delay)
     return detail

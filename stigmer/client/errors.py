@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -26,6 +26,7 @@ class SessionError(Exception):
         reason: UPPER_SNAKE name of the exact cause, such as ``SESSION_NOT_FOUND``; empty when the server gave none.
         violations: the broken rules, in the order of the fields; empty unless the request was invalid.
         metadata: what belongs to the reason, by name, such as ``currentVersionId`` to ``VERSION_NOT_CURRENT``.
+        retry_seconds: the server asks not to make the call again before; None when it says nothing of that.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class SessionError(Exception):
         reason: str = "",
         violations: Iterable[Violation] = (),
         metadata: Mapping[str, str] | None = None,
+        retry_seconds: float | None = None,
     ) -> None:
         super().__init__(text)
         self.status = status
@@ -43,6 +45,7 @@ class SessionError(Exception):
         self.reason = reason
         self.violations = tuple(violations)
         self.metadata = dict(metadata or {})
+        self.retry_seconds = retry_seconds
 
     def __str__(self) -> str:
         return f"{self.status.name}: {self.text}"
@@ -69,7 +72,7 @@ class Unauthenticated(SessionError):
 
 
 class ResourceExhausted(SessionError):
-    """A message is too large, or the server is full."""
+    """A message is too large, the server is full, or calls come too fast: then ``retry_seconds`` tells how long to wait."""
 
 
 class Aborted(SessionError):
@@ -119,11 +122,13 @@ def from_grpc(error: GRPCError) -> SessionError:
     """The typed form of what the server answered, with what its ``google.rpc`` details tell."""
     details: list[Any] = list(error.details or ())
     info = next((detail for detail in details if isinstance(detail, ErrorInfo)), ErrorInfo())
+    retry = next((detail.retry_delay for detail in details if isinstance(detail, RetryInfo)), None)
     return _CLASSES.get(error.status, SessionError)(
         error.message or "the server gave no reason",
         status=error.status,
         reason=info.reason,
         metadata=dict(info.metadata),
+        retry_seconds=None if retry is None else retry.ToMicroseconds() / 1_000_000,
         violations=[
             Violation(violation.field, violation.description)
             for detail in details

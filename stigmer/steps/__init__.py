@@ -20,7 +20,7 @@ from stigmer.steps.load_target import LoadTarget
 from stigmer.steps.load_targets import LoadTargets
 from stigmer.steps.persist import Persist
 from stigmer.steps.resolve_slug import ResolveSlug
-from stigmer.steps.slots import EARLIER, EXISTING, LOOK_AGAIN, PAGE, RESOURCE_ID, SLUG, STATE, VERSIONS, VISIBLE, Existing
+from stigmer.steps.slots import EARLIER, EXISTING, LOOK_AGAIN, MOST, PAGE, RESOURCE_ID, SLUG, STATE, VERSIONS, VISIBLE, Existing
 from stigmer.steps.validate_proto import ValidateProto
 from stigmer.steps.watch_changes import WatchChanges
 
@@ -28,6 +28,7 @@ __all__ = [
     "EARLIER",
     "EXISTING",
     "LOOK_AGAIN",
+    "MOST",
     "PAGE",
     "RESOURCE_ID",
     "SLUG",

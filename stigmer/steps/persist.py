@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from stigmer.context import RESPONSE, RequestContext
-from stigmer.errors import IdTaken, SlugTaken, Stale
+from stigmer.errors import IdTaken, OwnerFull, SlugTaken, Stale
 from stigmer.ownership import owner_of, owner_of_state
 from stigmer.payload import Payload
 from stigmer.steps.causing import answer_of, cause_of
-from stigmer.steps.slots import EXISTING, SLUG, STATE, Existing
-from stigmer.store import Document
+from stigmer.steps.slots import EXISTING, MOST, SLUG, STATE, Existing
+from stigmer.store import Document, Query, Visible
 from stigmer.store.document import ANSWER_BYTES, MAX_WIRE_BYTES, make_document
 
 
@@ -26,7 +26,7 @@ class Persist:
     commits = True
 
     async def __call__(self, ctx: RequestContext) -> None:
-        """Fills RESPONSE; raises AlreadyExists for a taken id or slug, Stale for a lost race."""
+        """Fills RESPONSE; raises AlreadyExists for a taken id or slug, Stale for a lost race, OwnerFull beyond MOST."""
         state, existing = ctx[STATE], ctx.get(EXISTING)
         if state is None and existing is not None:
             wire = existing.stored.wire
@@ -63,6 +63,15 @@ async def _rehearse(ctx: RequestContext, document: Document, existing: Existing 
             raise IdTaken(kind, document.id)
         if await ctx.store.find(kind, document.owner, document.slug) is not None:
             raise SlugTaken(kind, document.slug)
+        await _check_room(ctx, document)
+
+
+async def _check_room(ctx: RequestContext, document: Document) -> None:
+    most = ctx.get(MOST)
+    if most is not None:
+        of_owner = Query(visible=Visible(owners=frozenset({document.owner})), limit=1)
+        if (await ctx.store.page(ctx.operation.kind, of_owner)).total >= most:
+            raise OwnerFull(ctx.operation.kind, document.owner.id, most)
 
 
 async def _write(ctx: RequestContext, document: Document, existing: Existing | None) -> None:
@@ -71,7 +80,7 @@ async def _write(ctx: RequestContext, document: Document, existing: Existing | N
         await ctx.store.update(kind, document, existing.stored.revision, cause)
         return
     try:
-        await ctx.store.insert(kind, document, cause)
+        await ctx.store.insert(kind, document, cause, ctx.get(MOST))
     except SlugTaken:
         if EXISTING in ctx and _is_what_was_looked_for(ctx, document):
             raise Stale from None  # it was free when the apply looked: what the winner stored is what it is about

@@ -57,6 +57,9 @@ VISIBLE: Slot[Visible | None] = Slot("visible")
 LOOK_AGAIN: Slot[Callable[[], Awaitable[Visible | None]]] = Slot("look_again")
 """Asks what the caller may see now: for answers that go on for longer than what was VISIBLE at first can be relied on."""
 
+MOST: Slot[int] = Slot("most")
+"""How many resources of the kind the owner may have that gets a new one; while it is empty, any number."""
+
 PAGE: Slot[Page] = Slot("page")
 """The entries of a list."""
 

@@ -232,13 +232,14 @@ class Store(Feed, Answers, Protocol):
     async def id_used(self, kind: Kind[Any], id_: str) -> bool:
         """Whether a resource has this id or ever had."""
 
-    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
-        """Writes a new resource.
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE, most: int | None = None) -> Stored:
+        """Writes a new resource; ``most`` is how many of the kind its owner may have then.
 
         Raises:
             KeyUsed: there is an answer with the key of ``cause.answer``; this write, as every other, then does nothing.
             IdTaken: a resource has this id, or ever had.
             SlugTaken: another resource of the owner has the slug, and the id is free.
+            OwnerFull: the owner has ``most`` already, and neither id nor slug is taken.
         """
 
     async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:

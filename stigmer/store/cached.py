@@ -125,9 +125,9 @@ class CachedStore:
         """See ``Store``."""
         return await self._store.id_used(kind, id_)
 
-    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE, most: int | None = None) -> Stored:
         """See ``Store``."""
-        return await self._store.insert(kind, document, cause)
+        return await self._store.insert(kind, document, cause, most)
 
     async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:
         """See ``Store``."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stigmer.errors import ConfigurationError, IdTaken, SlugTaken, Stale, Unavailable
+from stigmer.errors import ConfigurationError, IdTaken, OwnerFull, SlugTaken, Stale, Unavailable
 from stigmer.kind import Kind
 from stigmer.store import NO_CAUSE, SECRET_BYTES, Cause, Changes, Commit, Document, Owner, Page, Query, Repairs, Stored, fitting
 from stigmer.store.document import agrees
@@ -78,14 +78,16 @@ class MemoryStore(MemoryFeed):
         """Whether a resource has this id or ever had."""
         return id_ in self._table(kind).used
 
-    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
-        """Writes a new resource; raises KeyUsed, IdTaken, SlugTaken."""
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE, most: int | None = None) -> Stored:
+        """Writes a new resource; raises KeyUsed, IdTaken, SlugTaken, OwnerFull."""
         table = self._table(kind)
         self._check_unused(cause)
         if document.id in table.used:
             raise IdTaken(kind, document.id)
         if (document.owner, document.slug) in table.slugs:
             raise SlugTaken(kind, document.slug)
+        if most is not None and sum(owner == document.owner for owner, _ in table.slugs) >= most:
+            raise OwnerFull(kind, document.owner.id, most)
         table.last += 1
         table.used.add(document.id)
         table.slugs[document.owner, document.slug] = document.id

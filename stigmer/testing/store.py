@@ -16,6 +16,7 @@ from stigmer.store import SECRET_BYTES, Owner, Page, Query, Store
 from stigmer.store.document import MAX_WIRE_BYTES, make_document
 from stigmer.testing.store_changes import ChangeConformance
 from stigmer.testing.store_feed import FeedConformance
+from stigmer.testing.store_owners import OwnerConformance
 from stigmer.testing.store_pages import PageConformance
 from stigmer.testing.store_selection import SelectionConformance
 from stigmer.testing.store_visible import VisibleConformance
@@ -28,7 +29,9 @@ Reopen = Callable[[], Awaitable[Store]]
 
 
 @pytest.mark.asyncio
-class StoreConformance(ChangeConformance, FeedConformance, PageConformance, SelectionConformance, VisibleConformance):
+class StoreConformance(
+    ChangeConformance, FeedConformance, OwnerConformance, PageConformance, SelectionConformance, VisibleConformance
+):
     """Inherit from it, and give the fixture ``store``: an empty store, opened for ``KINDS``.
 
     A store that outlives its process gives ``reopen`` as well: closes what ``store`` gave, and opens the same again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 
@@ -49,6 +50,14 @@ class TokenBucket:
         """Not one token is there."""
         self._refill(None)
         return self._tokens < 1
+
+    def seconds_until(self, n: float = 1) -> float:
+        """How long it takes until ``n`` tokens are there, if nobody takes any: 0 when they are, infinity when never."""
+        self._refill(None)
+        missing = n - self._tokens
+        if missing <= 0:
+            return 0.0
+        return missing / self.per_second if self.per_second > 0 and n <= self.burst else math.inf
 
     def _refill(self, now: float | None) -> None:
         moment = time.monotonic() if now is None else now

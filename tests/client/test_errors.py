@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, RetryInfo
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -35,3 +36,11 @@ def test_an_error_without_text_or_details_still_reads():
     error = from_grpc(GRPCError(Status.NOT_FOUND))
     assert error.metadata == {}
     assert (str(error), error.reason, error.violations) == ("NOT_FOUND: the server gave no reason", "", ())
+
+
+def test_retry_info_tells_how_long_to_wait():
+    """RetryInfo gives seconds; without it there are none, and zero is not none."""
+    for delay, seconds in ((Duration(seconds=1, nanos=250_000_000), 1.25), (Duration(), 0.0)):
+        error = from_grpc(GRPCError(Status.RESOURCE_EXHAUSTED, "text", [RetryInfo(retry_delay=delay)]))
+        assert error.retry_seconds == seconds
+    assert from_grpc(GRPCError(Status.RESOURCE_EXHAUSTED, "text")).retry_seconds is None

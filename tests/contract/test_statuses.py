@@ -16,6 +16,8 @@ from stigmer import (
     after,
     hookimpl,
 )
+from stigmer.client import ResourceExhausted as TooFast
+from stigmer.client import SessionClient
 from stigmer.store.memory import MemoryStore
 
 CALLS = ["create", "update", "delete", "apply", "get", "get_by_reference", "list", "list_by_agent"]
@@ -130,6 +132,16 @@ async def test_typed_failures_of_steps(served, a_session, code):
     assert (refusal.code, refusal.text) == (code, RAISED[code].text)
     assert (refusal.details, refusal.domain) == (("ErrorInfo",), "stigmer.ai")
     assert refusal.reason == refusal.reason.upper() != ""
+
+
+async def test_when_to_try_again(served, a_session):
+    """A refusal that time will heal carries RetryInfo beside ErrorInfo, in a client's hand as seconds, rounded up."""
+    wire = await served(Raising(ResourceExhausted("too fast", reason="TOO_FAST", retry_seconds=1.2500001)))
+    assert (await wire.refused(wire.create(a_session()))).details == ("ErrorInfo", "RetryInfo")
+    async with SessionClient(wire.address) as client:
+        with pytest.raises(TooFast) as refusal:
+            await client.get("x")
+    assert (refusal.value.reason, refusal.value.retry_seconds) == ("TOO_FAST", 1.250001)
 
 
 @pytest.mark.parametrize("error", [KeyError, ZeroDivisionError, TimeoutError, AssertionError, OSError])

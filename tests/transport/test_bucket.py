@@ -1,5 +1,9 @@
 """A rate is a burst and a pace."""
 
+import math
+
+import pytest
+
 from stigmer.transport.bucket import TokenBucket
 
 
@@ -53,3 +57,14 @@ def test_full_and_empty():
     assert (bucket.full, bucket.empty) == (True, False)
     bucket.take(9.5)
     assert (bucket.full, bucket.empty) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("burst", "per_second", "n", "seconds"), [(2, 4.0, 3, math.inf), (2, 0.0, 1, math.inf), (2, 4.0, 2, 0.5)]
+)
+def test_how_long_tokens_take(burst, per_second, n, seconds):
+    """What is missing, at the pace; for ever when the bucket cannot hold so many, or gets none back."""
+    bucket = TokenBucket(burst, per_second)
+    assert bucket.seconds_until(min(n, burst)) == 0
+    assert bucket.take(burst)
+    assert bucket.seconds_until(n) == pytest.approx(seconds, abs=0.05)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
-from loguru import logger
 
 from stigmer.kind import Kind
 from stigmer.store import NO_CAUSE, Cause, Changes, Commit, Document, Owner, Page, Query, Repairs, Stored
@@ -31,8 +30,9 @@ from stigmer.store.sqlite.opening import make_ready
 from stigmer.store.sqlite.pages import is_short, page
 from stigmer.store.sqlite.readers import Readers
 from stigmer.store.sqlite.repair import repair
+from stigmer.store.sqlite.room import Rooms
 from stigmer.store.sqlite.table import Table, distinct
-from stigmer.store.sqlite.wal_index import WalIndex
+from stigmer.store.sqlite.wal_index import wal_index
 from stigmer.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -115,11 +115,12 @@ class SqliteStore(SqliteFeed):
         self._secret = secret
         self._lock = lock
         self._connections = connections.threaded
-        self._index = _wal_index(path)
+        self._index = wal_index(path)
         self._followers: list[Callable[[Commit], None]] = []
         self._writer = Writer(writing, lock, self.version)
         self._writer.committed = self._committed
         self._readers = Readers(reading)
+        self._rooms = Rooms(self._readers)
         lookups, pages, pin = connections.inline
         self._lookups, self._pages = InlineReader(lookups), InlineReader(pages)
         self._pin = Pin(pin, self._index)
@@ -153,10 +154,11 @@ class SqliteStore(SqliteFeed):
         found = self._lookups.read(work)
         return await self._readers.look_up(work) if found is DECLINED else found
 
-    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE) -> Stored:
-        """Writes a new resource; raises KeyUsed, IdTaken, SlugTaken."""
+    async def insert(self, kind: Kind[Any], document: Document, cause: Cause = NO_CAUSE, most: int | None = None) -> Stored:
+        """Writes a new resource; raises KeyUsed, IdTaken, SlugTaken, OwnerFull."""
         table = self._table(kind)
-        work = partial(rows.insert, table=table, document=document, cause=cause)
+        room = None if most is None else await self._rooms.get(table, document.owner, most)
+        work = partial(rows.insert, table=table, document=document, cause=cause, room=room)
         return await self._writer.write(work, table.name, _size(document))
 
     async def update(self, kind: Kind[Any], document: Document, revision: int, cause: Cause = NO_CAUSE) -> Stored:
@@ -259,14 +261,6 @@ class SqliteStore(SqliteFeed):
     def _check_open(self) -> None:
         if self._closing is not None:
             raise closed()
-
-
-def _wal_index(path: Path) -> WalIndex | None:
-    try:
-        return WalIndex(path)
-    except (OSError, ValueError) as error:
-        logger.warning("what others write to {} cannot be noticed without asking, so nothing is cached: {}", path, error)
-        return None
 
 
 def _size(document: Document) -> int:

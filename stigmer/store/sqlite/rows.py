@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from stigmer.errors import IdTaken, SlugTaken, Stale
+from stigmer.errors import IdTaken, OwnerFull, SlugTaken, Stale, StigmerError
 from stigmer.store import Document, Owner, Stored
 from stigmer.store.feed import NO_CAUSE, Cause, Event
 from stigmer.store.sqlite import checksum
 from stigmer.store.sqlite.answers import check_unused, remember
 from stigmer.store.sqlite.connection import moment
 from stigmer.store.sqlite.faults import damaged
+from stigmer.store.sqlite.room import Room
 from stigmer.store.sqlite.table import Table
 from stigmer.store.words import words_of
 
@@ -39,7 +40,13 @@ class Gone(NamedTuple):
 
 
 def insert(
-    connection: sqlite3.Connection, later: Later, table: Table, document: Document, *, cause: Cause = NO_CAUSE
+    connection: sqlite3.Connection,
+    later: Later,
+    table: Table,
+    document: Document,
+    *,
+    cause: Cause = NO_CAUSE,
+    room: Room | None = None,
 ) -> Stored:
     """Writes a new resource.
 
@@ -47,8 +54,11 @@ def insert(
         KeyUsed: the key of the answer in ``cause`` is.
         IdTaken: a resource has this id, or ever had.
         SlugTaken: another resource of the owner has the slug.
+        OwnerFull: the owner has no ``room``.
     """
     check_unused(connection, cause)
+    if room is not None and not room.has_any(connection, table, document.owner):
+        raise _why_not(connection, table, document, room.most)
     id_, owner, slug = document.id, document.owner, document.slug
     values = [document.indexed[column] for column in table.columns]
     row = (id_, int(owner.scope), owner.id, slug, document.org, *values, 1, *_content(document, owner, slug, 1), id_)
@@ -68,6 +78,15 @@ def insert(
     later.append((table.write.add_words, (sequence, words_in(table, document.indexed))))
     _log(connection, table, _told(Event.CREATED, sequence, 1, document, cause), document.wire, cause)
     return Stored(sequence, 1, document.wire)
+
+
+def _why_not(connection: sqlite3.Connection, table: Table, document: Document, most: int) -> StigmerError:
+    """Why a resource cannot be added for which there is no room: what is taken comes first."""
+    if id_used(connection, table, document.id):
+        return IdTaken(table.kind, document.id)
+    if find(connection, table, document.owner, document.slug) is not None:
+        return SlugTaken(table.kind, document.slug)
+    return OwnerFull(table.kind, document.owner.id, most)
 
 
 def update(

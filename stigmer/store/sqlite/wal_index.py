@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+from loguru import logger
+
 _HEADER_BYTES = 48
 _COUNTER = slice(8, 12)
 """Counts transactions."""
@@ -72,6 +74,15 @@ class WalIndex:
             else:
                 opened.map.close()
                 os.close(opened.file)
+
+
+def wal_index(path: Path) -> WalIndex | None:
+    """The index of the database at ``path``; None, which is logged, when it cannot be mapped."""
+    try:
+        return WalIndex(path)
+    except (OSError, ValueError) as error:
+        logger.warning("what others write to {} cannot be noticed without asking, so nothing is cached: {}", path, error)
+        return None
 
 
 def _open(name: Path) -> _Opened:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
-from stigmer.errors import IdTaken, KeyUsed, SlugTaken, Stale
+from stigmer.errors import IdTaken, KeyUsed, OwnerFull, SlugTaken, Stale
 from stigmer.store import Commit, Stored
 from stigmer.store.sqlite.connection import BUSY_SECONDS, submit
 from stigmer.store.sqlite.faults import busy, translated
@@ -78,8 +78,8 @@ class Writer:
 
         Args:
             work: gives the resource that it has written to ``table``, ``Gone`` for one that it has removed, or something else.
-                Where it raises KeyUsed, IdTaken, SlugTaken or Stale it has written nothing. It may be run twice, the first
-                time in vain.
+                Where it raises KeyUsed, IdTaken, SlugTaken, OwnerFull or Stale it has written nothing. It may be run twice,
+                the first time in vain.
             table: the name of the table; anything when no resource is written.
             size: in bytes, roughly.
 
@@ -234,7 +234,7 @@ class _Halfway(Exception):
 def _attempt(connection: sqlite3.Connection, work: Work, later: Later) -> Any:
     try:
         return work(connection, later)
-    except (KeyUsed, IdTaken, SlugTaken, Stale) as conflict:
+    except (KeyUsed, IdTaken, SlugTaken, OwnerFull, Stale) as conflict:
         return conflict
     except Exception as error:
         raise _Halfway from error
