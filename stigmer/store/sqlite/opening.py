@@ -14,6 +14,7 @@ from stigmer.store.sqlite.connection import BUSY_SECONDS, OPTIONS, prepare, uri
 from stigmer.store.sqlite.files import appearing, beside, side_files, sweep
 from stigmer.store.sqlite.lock import FileLock
 from stigmer.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, add_kinds, make_secret, migrate, read_secret, version
+from stigmer.store.sqlite.shape import check_shape
 from stigmer.store.sqlite.table import Table
 
 _START_SECONDS = 60.0
@@ -56,6 +57,7 @@ def _make_ready(path: Path, tables: Sequence[Table]) -> bytes:
         _check_modules(connection)
         migrate(connection)
         add_kinds(connection, tables)
+        check_shape(connection, tables)
         return read_secret(connection)
 
 
