@@ -36,6 +36,7 @@ PUBLIC = {
     "stigmer.publishing",
     "stigmer.steps",
     "stigmer.testing",
+    "stigmer.transport.bucket",
     "stigmer.unknown",
 }
 

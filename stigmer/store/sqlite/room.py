@@ -6,6 +6,7 @@ newest change was the 500th has room until the 570th, and an insert need look at
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 from stigmer.store import Owner
@@ -49,22 +50,28 @@ class Room:
 
 
 class Rooms:
-    """The rooms of those owners that have added something lately."""
+    """The rooms of those owners that have added something lately. Who asks while one is measured waits for the same answer."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
-        self._rooms: dict[tuple[str, Owner], Room] = {}
+        self._rooms: dict[tuple[str, Owner, int], asyncio.Task[Room]] = {}
 
     async def get(self, table: Table, owner: Owner, most: int) -> Room:
         """The room of ``owner``, which may have ``most`` in ``table``."""
-        key = (table.name, owner)
-        room = self._rooms.pop(key, None)
-        if room is None or room.outrun or room.most != most:
-            room = await self._readers.scan(lambda connection, _: Room.measured(connection, table, owner, most))
-        self._rooms[key] = room
+        key = (table.name, owner, most)
+        measuring = self._rooms.pop(key, None)
+        if measuring is None or _is_over(measuring):
+            work = self._readers.scan(lambda connection, _: Room.measured(connection, table, owner, most))
+            measuring = asyncio.ensure_future(work)
+        self._rooms[key] = measuring
         if len(self._rooms) > _REMEMBERED:
             del self._rooms[next(iter(self._rooms))]
-        return room
+        return measuring.result() if measuring.done() else await asyncio.shield(measuring)
+
+
+def _is_over(measuring: asyncio.Task[Room]) -> bool:
+    """Whether it has led to nothing, or to what can no longer be relied on."""
+    return measuring.done() and (measuring.cancelled() or measuring.exception() is not None or measuring.result().outrun)
 
 
 def _count(connection: sqlite3.Connection, table: Table, owner: Owner, most: int) -> int:
