@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from stigmer.errors import ConfigurationError
 from stigmer.hookspecs import Authenticator
 from stigmer.identity import ANONYMOUS, SYSTEM, Caller, Clock, IdGenerator, SystemClock
 from stigmer.kind import Kind
+from stigmer.lifecycle import shut_down, start_up
 from stigmer.listening import Listener, own, worded
 from stigmer.observe import Observe
 from stigmer.operation import Operation
@@ -204,21 +204,21 @@ class App:
             self._sockets.close()
             try:
                 await self._upkeep.stop()
-                await self._shut_down()
+                await shut_down(self.assembly.plugins, self)
             finally:
                 await self._hubs.close()
                 await self.store.close()
 
     async def _listen(self, listeners: Sequence[Listener] | None) -> None:
         try:
-            await self._start_up()
+            await start_up(self.assembly.plugins, self)
             for listener in listeners or self._sockets.enter_context(own(self.assembly.settings.listen)):
                 await self._bind(listener)
             self._addresses = self._server.addresses
         except BaseException:
             await self._server.drain(0)
             self._sockets.close()
-            await self._shut_down()
+            await shut_down(self.assembly.plugins, self)
             raise
         if self._tls is not None:
             watching = asyncio.create_task(self._tls.watch())
@@ -234,28 +234,6 @@ class App:
                 host, port = host_and_port(listener.address)
                 ssl = None if self._tls is None else self._tls.context
                 await self._server.start(host, port, ssl=ssl, reuse_port=listener.shared)
-
-    async def _start_up(self) -> None:
-        for plugin, startup in self.assembly.plugins.implementations("startup"):
-            waiting = startup(app=self)
-            try:
-                await _finished(waiting)
-            except Exception as error:
-                raise refusal(f"plugin {plugin!r}, hook startup", error) from error
-
-    async def _shut_down(self) -> None:
-        """Tells every plugin; one that fails keeps none of the others from hearing."""
-        for plugin, shutdown in self.assembly.plugins.implementations("shutdown"):
-            try:
-                await _finished(shutdown(app=self))
-            except Exception:  # noqa: BLE001 - the server is stopping; there is nobody to tell but the log
-                logger.exception("plugin {} failed to shut down", plugin)
-
-
-async def _finished(waiting: Any) -> None:
-    """Awaits what a hook gave, if it is to be awaited."""
-    if inspect.isawaitable(waiting):
-        await waiting
 
 
 def _refuse_authorization(pipelines: Mapping[str, Pipeline]) -> None:

@@ -64,7 +64,7 @@ def startup(app: Any) -> Awaitable[None] | None:
 
 @hookspec
 def shutdown(app: Any) -> Awaitable[None] | None:
-    """Stops what ``startup`` started; awaited after the last call, before the store closes.
+    """Stops what ``startup`` started; awaited after the last call, before the store closes, for 30 s at most.
 
     Also called when the start failed, so ``startup`` may not have been, or not have come to its end.
     """

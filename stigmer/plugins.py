@@ -223,7 +223,7 @@ def _drop(openings: Iterable[Awaitable[Store]]) -> None:
             opening.close()
 
 
-def refusal(who: str, error: Exception) -> ConfigurationError:
+def refusal(who: str, error: BaseException) -> ConfigurationError:
     """What the one who starts the server reads when ``who`` fails."""
     kind = "" if isinstance(error, ConfigurationError) else f"{type(error).__name__}: "
     return ConfigurationError(f"{who}: {kind}{error}")

@@ -11,7 +11,9 @@ from stigmer.context import RequestContext
 from stigmer.observe.cache import CacheCollector
 from stigmer.observe.outcome import OK, STATUS_NAMES, status_of
 from stigmer.observe.scrape import ScrapeServer
+from stigmer.observe.stalls import StallCollector
 from stigmer.observe.transport import TransportCollector
+from stigmer.observe.watchdog import Watchdog
 from stigmer.operation import Operation
 from stigmer.payload import Payload
 from stigmer.pipeline import Handle, Run
@@ -54,8 +56,8 @@ class Metrics:
         """The port they are served on, or None while they are not."""
         return self._server.port
 
-    async def start(self, statistics: Statistics, cache: Entries | None) -> None:
-        """Serves them, and with them what the transport and the cache count.
+    async def start(self, statistics: Statistics, cache: Entries | None, watchdog: Watchdog | None) -> None:
+        """Serves them, and with them what the transport, the cache and the watchdog count.
 
         Raises:
             ConfigurationError: the address cannot be listened on.
@@ -64,6 +66,8 @@ class Metrics:
         self._registry.register(self._transport)
         if cache is not None:
             self._registry.register(CacheCollector(cache))
+        if watchdog is not None:
+            self._registry.register(StallCollector(watchdog))
         await self._server.start()
 
     async def stop(self) -> None:

@@ -70,13 +70,14 @@ class Observe:
     @hookimpl
     async def startup(self, app: Any) -> None:
         """Opens the metrics port and the way to the collector of spans, and begins to watch the loop."""
-        if self._metrics is not None:
-            await self._metrics.start(app.statistics, app.store.entries if isinstance(app.store, CachedStore) else None)
-        if self._spans is not None:
-            self._spans.start(self._exporter)
         if self._watchdog_seconds:
             self._watchdog = Watchdog(self._watchdog_seconds)
             self._watchdog.start()
+        if self._metrics is not None:
+            entries = app.store.entries if isinstance(app.store, CachedStore) else None
+            await self._metrics.start(app.statistics, entries, self._watchdog)
+        if self._spans is not None:
+            self._spans.start(self._exporter)
 
     @hookimpl
     async def shutdown(self) -> None:
@@ -90,7 +91,8 @@ class Observe:
 
     def _prepare(self, settings: Settings) -> None:
         """Imports what the settings ask for, once. Nothing is opened: pipelines are also assembled just to be looked at."""
-        self._watchdog_seconds = 0.0 if settings.log == "off" else settings.watchdog_seconds
+        is_heard = settings.log != "off" or settings.metrics_listen is not None
+        self._watchdog_seconds = settings.watchdog_seconds if is_heard else 0.0
         if settings.metrics_listen and self._metrics is None:
             with needed_by("metrics_listen"):
                 from stigmer.observe.metrics import Metrics  # noqa: PLC0415 - an optional extra

@@ -39,10 +39,17 @@ class Place(NamedTuple):
 
 
 class Watchdog:
-    """Watches the loop that runs where it is started."""
+    """Watches the loop that runs where it is started.
+
+    Attributes:
+        stalls: how often it stood still.
+        stalled_seconds: for how long, all together.
+    """
 
     def __init__(self, seconds: float) -> None:
         """Warns when the loop stands still for so many seconds, once for each time that it does."""
+        self.stalls = 0
+        self.stalled_seconds = 0.0
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
@@ -71,10 +78,12 @@ class Watchdog:
         while not self._over.wait(self._seconds / _LOOKS):
             turned = self._turned
             if standing is not None and turned != standing:
+                self.stalled_seconds += turned - standing
                 logger.warning("the event loop turns again, after {:.1f} s", turned - standing)
                 standing = None
             elif standing is None and time.monotonic() - turned > self._seconds:
                 standing = turned
+                self.stalls += 1
                 self._warn()
 
     def _warn(self) -> None:

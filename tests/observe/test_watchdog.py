@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 
+import httpx
 import pytest
 from loguru import logger
 
@@ -64,6 +65,29 @@ async def test_a_step_that_blocks_is_named(said):
     assert "step Blocks (blocks) of session.create holds it in " in standing[0]
     assert "test_watchdog.py" in standing[0]
     assert standing[0].rstrip().endswith(" __call__")
+
+
+async def test_it_is_counted(said, unused_tcp_port):
+    """Also where there is no log."""
+    blocks, again, loop = Blocks(), asyncio.Event(), asyncio.get_running_loop()
+    said[1].append(lambda line: blocks.go.set() if "stands still" in line else None)
+    said[1].append(lambda line: loop.call_soon_threadsafe(again.set) if "turns again" in line else None)
+    listen = f"127.0.0.1:{unused_tcp_port}"
+    settings = {"log": "off", "watchdog_seconds": 0.05, "metrics_listen": listen}
+    async with serving({"blocks": blocks}, **settings) as app, SessionClient(app.address) as client:
+        metadata = ApiResourceMetadata(name="A", org="acme", owner_scope=ApiResourceOwnerScope.organization)
+        await client.create(Session(metadata=metadata, spec=SessionSpec(agent_instance_id="ain-1")))
+        await asyncio.wait_for(again.wait(), 20)
+        found = await scraped(listen)
+    assert found["stigmer_loop_stalls_total"] >= 1
+    assert found["stigmer_loop_stalled_seconds_total"] >= 0.05
+
+
+async def scraped(listen):
+    """The metrics without labels, by name."""
+    async with httpx.AsyncClient() as client:
+        lines = (await client.get(f"http://{listen}/metrics")).text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#" and "{" not in line)}
 
 
 async def test_a_loop_that_turns_is_left_alone(said):
