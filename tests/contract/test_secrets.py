@@ -1,4 +1,4 @@
-"""What clients and operators keep secret appears in no log, no status and no list; and nobody forges a line of the log."""
+"""What clients and operators keep secret appears in no log, no status and no span; and nobody forges a line of the log."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import signal
 
 import grpc
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from stigmer import before, hookimpl
 from stigmer._proto.ai.stigmer.agentic.session.v1.io_pb import SessionId
 from stigmer._proto.ai.stigmer.agentic.session.v1.spec_pb import SessionSpec
+from stigmer.observe.plugin import Observe
+from stigmer.testing import serving
 
 CANARY = "c4n4ry-7f3a"
 METADATA = (
@@ -96,6 +100,33 @@ async def test_a_canary_is_seen_nowhere(talkative, connect, a_session, form):
     assert any("session.delete" in line for line in lines)
     assert [line for line in lines if CANARY in line] == []
     assert [refusal for refusal in refusals if CANARY in repr(refusal)] == []
+
+
+class Fails:
+    """Fails with the request in its hands, and with what it has read of it in its text."""
+
+    name = "Fails"
+
+    async def __call__(self, ctx):
+        raise RuntimeError(f"{ctx.request} {ctx.info.metadata}")
+
+    @hookimpl
+    def contribute_steps(self, op):
+        if op.verb == "delete":
+            yield before("DeleteResource", self)
+
+
+async def test_a_canary_is_in_no_span(connect, a_session):
+    """Neither in names nor in attributes nor in events, also of calls that fail."""
+    exporter = InMemorySpanExporter()
+    session = a_session("Private", spec=SessionSpec(agent_instance_id="ain-1", subject=CANARY))
+    session.metadata.annotations = {"note": CANARY}
+    plugins = {"observe": Observe(exporter=exporter), "fails": Fails()}
+    async with serving(plugins, tracing=True) as app, connect(app.address) as wire:
+        await ask_for_everything(wire, session, wire.refused)
+    spans = [span.to_json() for span in exporter.get_finished_spans()]
+    assert sum('"Fails"' in span for span in spans) >= 1
+    assert [span for span in spans if CANARY in span] == []
 
 
 async def test_a_refused_start_tells_no_password(process):
