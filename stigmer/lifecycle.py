@@ -21,8 +21,9 @@ async def start_up(plugins: Plugins, app: Any) -> None:
         ConfigurationError: one failed, or would end the process; the text names it.
     """
     for plugin, startup in plugins.implementations("startup"):
+        waiting = startup(app=app)
         try:
-            await _finished(startup(app=app))
+            await _finished(waiting)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

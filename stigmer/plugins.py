@@ -203,7 +203,9 @@ class _Implementation:
         try:
             result = self._function(*(arguments[name] for name in self._names))
             return list(result) if inspect.isgenerator(result) else result
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise refusal(self._who, error) from error
 
 
