@@ -34,7 +34,7 @@ class Connection(Calls):
 
     def connection_made(self, transport: Any) -> None:
         """Lets the client in, or not."""
-        if not self._lets_in(transport.get_extra_info("peername")) or self.serving.stopping:
+        if not self.lets_in(transport.get_extra_info("peername")):
             transport.abort()
             return
         tls = transport.get_extra_info("ssl_object")
@@ -51,12 +51,14 @@ class Connection(Calls):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open(transport)
 
-    def _lets_in(self, peername: object) -> bool:
-        self.address, reached = self._server.admission.enter(peername)
-        if reached is not None:
-            self.serving.statistics.reached(reached, self.address.key)
-        self._admitted = reached is None
-        return self._admitted
+    def lets_in(self, peername: object) -> bool:
+        """Whether the client may connect; it is counted once, however often this is asked."""
+        if not self._admitted:
+            self.address, reached = self._server.admission.enter(peername)
+            if reached is not None:
+                self.serving.statistics.reached(reached, self.address.key)
+            self._admitted = reached is None
+        return self._admitted and not self.serving.stopping
 
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - why does not matter
         """Gives back all that the connection had."""

@@ -58,7 +58,7 @@ class Limits:
     offences_burst: int = _limit(50, "GOAWAYs for floods that an address may earn before its connections are closed at once")
     offences_per_second: float = _limit(2, "GOAWAYs for floods that an address may earn, lasting")
 
-    handshake_seconds: float = _limit(5, "for a TLS handshake")
+    handshake_seconds: float = _limit(5, "for a TLS handshake; until it is over the client counts as connected")
     preface_seconds: float = _limit(5, "from the connection to the first HTTP/2 frame; then GOAWAY")
     first_request_seconds: float = _limit(20, "from the connection to the first call; then closed")
     idle_seconds: float = _limit(300, "without a call; then GOAWAY")

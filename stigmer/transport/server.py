@@ -7,6 +7,7 @@ import logging
 import ssl as _ssl
 import time
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
@@ -14,6 +15,7 @@ from grpclib.server import Server as GrpclibServer
 
 from stigmer.transport.admission import Admission
 from stigmer.transport.connection import Connection
+from stigmer.transport.door import Door
 from stigmer.transport.engine import load
 from stigmer.transport.limits import Limits
 from stigmer.transport.refusal import Describe, plainly
@@ -42,6 +44,7 @@ class Server(GrpclibServer):
     Attributes:
         serving: what all connections share.
         connections: that are open.
+        doors: where clients shake hands.
         admission: who may connect.
         make_engine: makes the engine of a connection.
     """
@@ -73,6 +76,7 @@ class Server(GrpclibServer):
         super().__init__(handlers, codec=codec, status_details_codec=status_details_codec)
         self.make_engine = load(engine)
         self.connections: set[Connection] = set()
+        self.doors: set[Door] = set()
         running: set[Stream] = set()
         self.serving = Serving(
             routes(self._mapping, self._codec),
@@ -103,9 +107,9 @@ class Server(GrpclibServer):
         """``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:PATH`` of each socket that is listened on, in the order of ``start``."""
         return [_address(each.getsockname()) for listener in self._listeners for each in listener.sockets]
 
-    def _protocol_factory(self) -> Connection:  # type: ignore[override]
+    def _protocol_factory(self, ssl: _ssl.SSLContext | None = None) -> Connection | Door:  # type: ignore[override]
         self._note_listeners()
-        return Connection(self)
+        return Connection(self) if ssl is None else Door(self, ssl)
 
     def _note_listeners(self) -> None:
         """Has events dispatched once somebody listens: who does so before the start misses none, later it takes a tick."""
@@ -141,13 +145,11 @@ class Server(GrpclibServer):
             raise RuntimeError("the server was closed")
         if path is not None and (host is not None or port is not None):
             raise ValueError("a path goes with neither host nor port")
-        options |= {"ssl": ssl, "backlog": backlog}
-        if ssl is not None:
-            options["ssl_handshake_timeout"] = self.serving.limits.handshake_seconds
+        factory = partial(self._protocol_factory, ssl)
         if path is None:
-            listener = await self._loop.create_server(self._protocol_factory, host, port, **options)
+            listener = await self._loop.create_server(factory, host, port, backlog=backlog, **options)
         else:
-            listener = await self._loop.create_unix_server(self._protocol_factory, path, **options)
+            listener = await self._loop.create_unix_server(factory, path, backlog=backlog, **options)
         self._server = listener
         self._listeners.append(listener)
         if self._ticking is None:
@@ -209,6 +211,8 @@ class Server(GrpclibServer):
         self.serving.stopping = True
         for listener in self._listeners:
             listener.close()
+        for door in list(self.doors):
+            door.close()
 
     async def _until(self, condition: Any, deadline: float) -> None:
         """Polls: the moment when the last of thousands of calls ends is not worth an event for each of them."""
@@ -219,7 +223,7 @@ class Server(GrpclibServer):
         return not any(stream.route.unary for connection in self.connections for stream in connection.streams.values())
 
     def _nobody(self) -> bool:
-        return not (self.connections or self.statistics.calls)
+        return not (self.connections or self.doors or self.statistics.calls)
 
     def close(self) -> None:
         """Stops listening and ends all connections; handlers that run are cancelled.

@@ -22,14 +22,18 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 async def secured(serve, authority):
-    """A server that also listens with TLS, and where."""
+    """Starts servers that also listen with TLS; gives one, and where."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.issue("server"))
     context.set_alpn_protocols(["h2"])
-    server = await serve(handshake_seconds=0.2)
-    await server.start("127.0.0.1", 0, ssl=context)
-    host, port = server.addresses[1].rsplit(":", 1)
-    return server, host, int(port)
+
+    async def start(**limits):
+        server = await serve(**limits)
+        await server.start("127.0.0.1", 0, ssl=context)
+        host, port = server.addresses[1].rsplit(":", 1)
+        return server, host, int(port)
+
+    return start
 
 
 def trusting(authority, *protocols):
@@ -41,7 +45,7 @@ def trusting(authority, *protocols):
 
 async def test_calls(secured, authority):
     """Calls are answered as without TLS."""
-    _, host, port = secured
+    _, host, port = await secured()
     credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
     async with grpc.aio.secure_channel(f"{host}:{port}", credentials) as channel:
         assert await channel.unary_unary(UNARY)(bytes(200_000)) == bytes(200_000)
@@ -50,7 +54,7 @@ async def test_calls(secured, authority):
 @pytest.mark.parametrize("protocols", [(), ("http/1.1",)])
 async def test_who_did_not_agree_to_http2(secured, authority, protocols):
     """A client that does not name h2 in its handshake is disconnected, and counted."""
-    server, host, port = secured
+    server, host, port = await secured()
     try:
         client = await Client.connect(host, port, tls=trusting(authority, *protocols))
     except (ssl.SSLError, ConnectionError):
@@ -64,16 +68,104 @@ async def test_who_did_not_agree_to_http2(secured, authority, protocols):
 
 async def test_a_handshake_that_never_ends(secured):
     """A client that connects and says nothing is disconnected when the time for the handshake is over."""
-    _, host, port = secured
+    server, host, port = await secured(handshake_seconds=0.2)
     reader, writer = await asyncio.open_connection(host, port)
     async with asyncio.timeout(PATIENCE):
         assert await reader.read() == b""
     writer.close()
+    assert server.statistics.limited["handshake_seconds"] == 1
+    assert server.statistics.connections == 0
+
+
+async def test_handshakes_count_as_connections(secured, authority):
+    """Who begins many meets the limit at once; when they end, however that is, there is room again."""
+    server, host, port = await secured(connections_per_address=3)
+    waiting = [await asyncio.open_connection(host, port) for _ in range(3)]
+    await until(lambda: server.statistics.connections == 3)
+    reader, writer = await asyncio.open_connection(host, port)
+    async with asyncio.timeout(PATIENCE):
+        assert await ended(reader)
+    writer.close()
+    assert server.statistics.limited["connections_per_address"] == 1
+    waiting[0][1].close()
+    waiting[1][1].write(b"GET / HTTP/1.1\r\n\r\n")
+    waiting[2][1].transport.abort()
+    await until(lambda: server.statistics.connections == 0)
+    assert server.doors == set()
+    for _, each in waiting:
+        each.close()
+    client = await Client.connect(host, port, tls=trusting(authority, "h2"))
+    client.preface()
+    assert await client.ping(PATIENCE)
+    assert server.statistics.connections == 1
+    await client.close()
+
+
+async def ended(reader):
+    """Whether the server has closed the connection, one way or another."""
+    try:
+        return await reader.read() == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00"], ids=["nothing", "a beginning"])
+async def test_handshakes_keep_no_server_from_ending(secured, said):
+    """They are broken off when it stops."""
+    server, host, port = await secured()
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(said)
+    await until(lambda: len(server.doors) == 1)
+    async with asyncio.timeout(PATIENCE):
+        assert await server.drain(PATIENCE)
+        assert await ended(reader)
+    assert server.doors == set()
+    writer.close()
+
+
+async def test_bytes_that_come_with_the_end_of_the_handshake(secured, authority):
+    """A client that sends its calls along with its part of the handshake, in one segment, is answered."""
+    _, host, port = await secured()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trusting(authority, "h2").wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    reader, writer = await asyncio.open_connection(host, port)
+    async with asyncio.timeout(PATIENCE):
+        while not shaken(tls):
+            writer.write(outgoing.read())
+            incoming.write(await reader.read(65536))
+        tls.write(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5) + b"\x00\x00\x08\x06" + bytes(5) + b"stigmer!"
+        )
+        writer.write(outgoing.read())
+        said = b""
+        while b"stigmer!" not in said:
+            incoming.write(await reader.read(65536))
+            said += everything(tls)
+    writer.close()
+
+
+def shaken(tls):
+    """Goes on with the handshake; whether it is over on this side."""
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+def everything(tls):
+    """What has been decrypted by now."""
+    found = b""
+    try:
+        while True:
+            found += tls.read(65536)
+    except ssl.SSLWantReadError:
+        return found
 
 
 async def test_the_end(secured, authority, service):
     """Calls in flight finish over TLS as well."""
-    server, host, port = secured
+    server, host, port = await secured()
     service.unary = service.waiting
     client = await Client.connect(host, port, tls=trusting(authority, "h2"))
     client.preface()
