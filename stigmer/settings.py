@@ -68,7 +68,10 @@ class Settings(BaseSettings):
     ] = "required"
     cache_bytes: Annotated[
         int,
-        Field(description="bytes of resources that each process remembers, so as not to read them again; 0 for none", ge=0),
+        Field(
+            description="bytes of resources and pages that each process remembers; 0 for none",
+            ge=0,
+        ),
     ] = 64 * MIB
     feed_changes: Annotated[int, Field(description="changes of a kind that are kept for those who watch and publish", ge=0)] = (
         100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TypeAlias
 
 from stigmer.errors import Undecodable
@@ -62,6 +63,7 @@ def delimited(number: int, value: bytes) -> tuple[bytes, bytes, bytes]:
     return varint(number << 3 | LENGTH_DELIMITED), varint(len(value)), value
 
 
+@functools.lru_cache(maxsize=8192)
 def varint(number: int) -> bytes:
     """``number``, at least 0, in protobuf's variable-length encoding."""
     out = bytearray()

@@ -17,7 +17,7 @@ from stigmer.observe.watchdog import Watchdog
 from stigmer.operation import Operation
 from stigmer.payload import Payload
 from stigmer.pipeline import Handle, Run
-from stigmer.store.entries import Entries
+from stigmer.store.cached import CachedStore
 from stigmer.transport.statistics import Statistics
 
 _OPERATION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -56,7 +56,7 @@ class Metrics:
         """The port they are served on, or None while they are not."""
         return self._server.port
 
-    async def start(self, statistics: Statistics, cache: Entries | None, watchdog: Watchdog | None) -> None:
+    async def start(self, statistics: Statistics, cache: CachedStore | None, watchdog: Watchdog | None) -> None:
         """Serves them, and with them what the transport, the cache and the watchdog count.
 
         Raises:

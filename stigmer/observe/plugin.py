@@ -74,8 +74,8 @@ class Observe:
             self._watchdog = Watchdog(self._watchdog_seconds)
             self._watchdog.start()
         if self._metrics is not None:
-            entries = app.store.entries if isinstance(app.store, CachedStore) else None
-            await self._metrics.start(app.statistics, entries, self._watchdog)
+            cache = app.store if isinstance(app.store, CachedStore) else None
+            await self._metrics.start(app.statistics, cache, self._watchdog)
         if self._spans is not None:
             self._spans.start(self._exporter)
 

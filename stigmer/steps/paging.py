@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 from collections.abc import Mapping
+from typing import Any
 
 from stigmer import page_token
 from stigmer.context import RequestContext
@@ -16,6 +17,8 @@ from stigmer.store.selection import Position
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 _NOT_SELECTING = frozenset({"page_size", "page_token", "read_mask"})
+_SHORT_BYTES = 1024
+"""Requests that are longer are not remembered: clients could fill the memory with them."""
 FRAME_BYTES = 4096
 """Kept free in a page for everything in it that is not an entry."""
 
@@ -75,7 +78,16 @@ async def position_of(ctx: RequestContext) -> Position | None:
 
 def _purpose(ctx: RequestContext) -> tuple[object, ...]:
     """What a token is bound to: operation, caller, and every field that selects."""
-    selection = copy.deepcopy(ctx.request)
+    wire = ctx.request.to_binary()
+    selection = _selection if len(wire) <= _SHORT_BYTES else _selection.__wrapped__
+    return ctx.operation.name, ctx.caller.id, selection(ctx.operation.request, wire)  # type: ignore[arg-type] # mypy takes classes for unhashable
+
+
+@functools.lru_cache(maxsize=512)
+def _selection(request: type[Any], wire: bytes) -> str:
+    """What a request selects, as JSON: the same for each page of a list."""
+    selection = request.from_binary(wire)
     for field in [field for field in selection if field.name in _NOT_SELECTING]:
         del selection[field]
-    return ctx.operation.name, ctx.caller.id, selection.to_json()
+    text: str = selection.to_json()
+    return text

@@ -1,4 +1,4 @@
-"""A store that remembers what it has read: a wrapper around any other, for ``get`` and ``find``, never a stale answer.
+"""A store that remembers what it has read: a wrapper around any other, for single resources and pages, never a stale answer.
 
 What is remembered is good as of one version of the store. A read looks at the version first: while nobody has written, it is
 answered at once. When somebody has, the cache asks the store what has changed since and lets go of that. Writes of this process
@@ -16,18 +16,24 @@ from stigmer.kind import Kind
 from stigmer.store import NO_CAUSE, Cause, Commit, Document, Owner, Page, Query, Repairs, Store, Stored
 from stigmer.store.entries import Entries, Key
 from stigmer.store.feed import MOST, Answer, Change, Claim, Most, Retention
+from stigmer.store.pages import Pages, key_of, weight_of
+
+_SHARE_OF_PAGES = 4
+"""A page is gone with the next write, whatever it is about: they get this part of the room."""
 
 
 class CachedStore:
     """A ``Store`` in front of another one.
 
     Attributes:
-        entries: what is remembered, and how often that helped.
+        entries: what is remembered of resources, and how often that helped.
+        pages: the same of pages.
     """
 
     def __init__(self, store: Store, max_bytes: int) -> None:
         """Remembers up to ``max_bytes`` of ``store``, which is closed together with this one."""
-        self.entries = Entries(max_bytes)
+        self.pages = Pages(max_bytes // _SHARE_OF_PAGES)
+        self.entries = Entries(max_bytes - max_bytes // _SHARE_OF_PAGES)
         self._store = store
         self._version = store.version
         self._good: object = None
@@ -138,8 +144,17 @@ class CachedStore:
         await self._store.delete(kind, id_, revision, cause)
 
     async def page(self, kind: Kind[Any], query: Query) -> Page:
-        """See ``Store``."""
-        return await self._store.page(kind, query)
+        """One page of the resources that the query selects."""
+        version = self._version()
+        if version is None:
+            return await self._store.page(kind, query)
+        key = key_of(kind, query)
+        page = self.pages.get(version, key)
+        if page is None:
+            page = await self._store.page(kind, query)
+            if version == self._version():  # else it may be of either
+                self.pages.put(version, key, page, weight_of(query))
+        return page
 
     def version(self) -> object:
         """See ``Store``."""
@@ -213,3 +228,4 @@ class CachedStore:
         """See ``Store``."""
         await self._store.close()
         self.entries.clear()
+        self.pages.clear()

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stigmer import ConfigurationError, NotFound, Settings
 from stigmer.observe import Observe
 from stigmer.session.kind import SESSION
+from stigmer.store import Query
 from stigmer.store.cached import CachedStore
 from stigmer.store.memory import MemoryStore
 from stigmer.testing.store import make_stored_session
@@ -131,12 +132,16 @@ async def test_tells_what_the_transport_counts(observe, app):
 
 
 async def test_tells_how_often_the_cache_helps(observe, app):
-    """Hits, misses and what was let go are counted; entries and bytes are what there is now."""
+    """Hits, misses and what was let go are counted; entries, pages and bytes are what there is now."""
     stored = await app.store.insert(SESSION, make_stored_session("ses-1"))
     for _ in range(3):
         await app.store.get(SESSION, "ses-1")
+    for _ in range(2):
+        await app.store.page(SESSION, Query())
     found = await _scrape(observe)
     assert [found["stigmer_cache_reads_total", result] for result in ("hit", "miss")] == [2, 1]
+    assert [found["stigmer_cache_page_reads_total", result] for result in ("hit", "miss")] == [1, 1]
+    assert found[("stigmer_cache_pages",)] == 1
     assert found[("stigmer_cache_entries",)] == 1
     assert found[("stigmer_cache_bytes",)] > len(stored.wire)
     await app.store.delete(SESSION, "ses-1", 1)
