@@ -101,7 +101,7 @@ class Answering(GrpclibStream[Any, Any]):
             raise self._error(too_large(serving.limits.message_bytes))
         flag = 0
         if self.head.encoding is not None and len(data) > _WORTH_PACKING and self.head.takes_gzip:
-            flag, data = PACKED, await packed(data)
+            flag, data = PACKED, await packed(data, serving.turns)
         self._sent = True
         if self.gone or self.answered:
             return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 from grpclib.const import Status
 
 from stigmer.transport.refusal import Reason, Refusal
+from stigmer.transport.turns import Turns
 
 PREFIX_SIZE = 5
 PACKED = 1
@@ -19,8 +18,6 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _LEVEL = 1
 _AT_ONCE = 64 * 1024
 """Bytes that are packed or unpacked at once: more takes so long that a thread does it."""
-_THREAD = ThreadPoolExecutor(1, "gzip")
-"""One, so that many large messages at once take the memory of one."""
 _MOST_MEMBERS = 100
 """What gzip packed may be several pieces, one after the other. Each costs time, even when it is of nothing."""
 _LARGEST_RATIO = 1032
@@ -55,7 +52,7 @@ read_prefix = _PREFIX.unpack_from
 """Flag and size, from bytes that begin with them."""
 
 
-async def unpacked(flag: int, body: bytes, encoding: bytes | None, limit: int) -> bytes:
+async def unpacked(flag: int, body: bytes, encoding: bytes | None, limit: int, turns: Turns) -> bytes:
     """The message in ``body``, whose flag is not zero.
 
     Raises:
@@ -67,7 +64,7 @@ async def unpacked(flag: int, body: bytes, encoding: bytes | None, limit: int) -
         raise broken("the message is compressed, but no grpc-encoding was named")
     if len(body) * _LARGEST_RATIO <= _AT_ONCE:
         return _gunzip(body, limit)
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, _gunzip, body, limit)
+    return await turns.run(_gunzip, body, limit)
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
@@ -90,11 +87,11 @@ def _gunzip(body: bytes, limit: int) -> bytes:
     raise broken("the compressed message is in too many pieces")
 
 
-async def packed(message: bytes) -> bytes:
+async def packed(message: bytes, turns: Turns) -> bytes:
     """``message`` as gzip."""
     if len(message) <= _AT_ONCE:
         return _gzip(message)
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, _gzip, message)
+    return await turns.run(_gzip, message)
 
 
 def _gzip(message: bytes) -> bytes:

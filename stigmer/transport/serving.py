@@ -13,6 +13,7 @@ from stigmer.transport.limits import Limits
 from stigmer.transport.refusal import Describe, Refusal
 from stigmer.transport.route import Route
 from stigmer.transport.statistics import Statistics
+from stigmer.transport.turns import Turns
 
 if TYPE_CHECKING:
     from stigmer.transport.stream import Stream
@@ -30,6 +31,7 @@ class Serving:
         statistics: of everything.
         describe: makes errors of refusals.
         running: calls whose handlers run, also those whose stream is closed.
+        turns: of what takes too long for the event loop.
         events: grpclib's dispatcher, or None while nobody listens.
         stopping: no new calls are taken.
     """
@@ -41,6 +43,7 @@ class Serving:
     statistics: Statistics
     describe: Describe
     running: set[Stream]
+    turns: Turns = dataclasses.field(default_factory=Turns)
     events: Any = None
     stopping: bool = False
 

@@ -95,7 +95,8 @@ class Stream(Answering):
         """The message in ``body``, after listeners have seen it."""
         try:
             if flag:
-                body = await unpacked(flag, body, self.head.encoding, self.serving.limits.message_bytes)
+                serving = self.serving
+                body = await unpacked(flag, body, self.head.encoding, serving.limits.message_bytes, serving.turns)
         except Broken as error:
             raise self._error(error.refusal) from None
         if flag and not self.hold(len(body)):
@@ -151,6 +152,9 @@ class Stream(Answering):
             _log.exception("a handler of %s failed", self.route.path)
             await self._fail(self.serving.error(_BUG))
         finally:
+            # A task that was cancelled keeps the exception, and that the frames and all that is in them, the request too: with
+            # the call in a circle with its task, the garbage collector would have to come first.
+            self._task = None
             self.connection.on_call_ended(self)
 
     async def _announced(self) -> None:

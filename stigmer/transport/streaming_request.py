@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 _IN_A_ROW = 32
 """Messages that are there already which a handler gets before others have their turn."""
+_GRAIN = 1024
+"""So many bytes are used before the client hears of it; when all is used that is here it does so anyway."""
 _TRUNCATED = Refusal(Status.INTERNAL, Reason.UNDECODABLE, "the request ends within a message")
 
 
 class StreamingRequest(Stream):
     """A call with a stream of request messages. Bytes are credited when the handler has used them."""
 
-    __slots__ = ("_buffer", "_in_a_row", "_unread", "_waiter")
+    __slots__ = ("_buffer", "_grain", "_in_a_row", "_unread", "_waiter")
 
     def __init__(self, connection: Calls, id_: int, head: Head, route: Route) -> None:
         super().__init__(connection, id_, head, route)
         self._buffer = bytearray()
+        limits = self.serving.limits
+        # What all streams of a connection keep to themselves must not use up its window.
+        self._grain = min(_GRAIN, limits.connection_window // (4 * limits.streams))
         self._unread = self._in_a_row = 0
         self._waiter: asyncio.Future[None] | None = None
 
@@ -54,10 +59,12 @@ class StreamingRequest(Stream):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _credit(self) -> None:
-        if self._unread:
-            self.connection.engine.credit(self.id, self._unread)
-            self._unread = 0
+    def _credit(self, kept: int = 0) -> None:
+        """Lets the client send as much as was used, or need not be kept: all but the last ``kept`` bytes."""
+        used = self._unread - kept
+        if used > 0:
+            self.connection.engine.credit(self.id, used)
+            self._unread = kept
             self.connection.want_flush()
 
     async def recv_message(self) -> Any:
@@ -82,7 +89,8 @@ class StreamingRequest(Stream):
         with memoryview(buffer) as view:
             body = bytes(view[PREFIX_SIZE:end])
         del buffer[:end]
-        self._credit()
+        if self._unread - len(buffer) >= self._grain:
+            self._credit(len(buffer))
         self._in_a_row += 1
         if not self._in_a_row % _IN_A_ROW:
             await asyncio.sleep(0)

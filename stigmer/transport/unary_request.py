@@ -43,7 +43,7 @@ class UnaryRequest(Stream):
     def on_ended(self) -> bool:
         """See ``Stream``."""
         self.ended = True
-        return self._task is None and not self.answered
+        return not (self._task or self.running or self.answered)
 
     def _collect(self, data: bytes) -> bool:
         """Adds ``data``; False when the request is refused for it: for its prefix, before the rest is here."""
@@ -84,7 +84,9 @@ class UnaryRequest(Stream):
         flag, size = read_prefix(buffer) if len(buffer) >= PREFIX_SIZE else (0, -1)
         if size != len(buffer) - PREFIX_SIZE:
             raise self._error(self._what_is_wrong(size, len(buffer) - PREFIX_SIZE))
-        body = bytes(buffer[PREFIX_SIZE:])
+        with memoryview(buffer) as view:
+            body = bytes(view[PREFIX_SIZE:])
+        del buffer  # it may be long until the message is unpacked
         if self.route.passes and not (flag or self.serving.events):
             return body
         return await self._decoded(flag, body)

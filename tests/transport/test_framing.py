@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from grpclib.const import Status
 
-from stigmer.transport import framing
+from stigmer.transport import turns
 from stigmer.transport.framing import GZIP, PACKED, Broken, packed, prefix, read_prefix, unpacked
+from stigmer.transport.turns import Turns
 
 MIB = 1024 * 1024
 
@@ -26,13 +27,13 @@ def test_prefixes():
 async def test_there_and_back(size):
     """What was packed is the same when it is unpacked, and may be as large as the limit."""
     message = bytes(size)
-    assert await unpacked(PACKED, await packed(message), GZIP, max(1, size)) == message
-    assert gzip.decompress(await packed(message)) == message
+    assert await unpacked(PACKED, await packed(message, Turns()), GZIP, max(1, size), Turns()) == message
+    assert gzip.decompress(await packed(message, Turns())) == message
 
 
 async def refusal_of(*args):
     with pytest.raises(Broken) as caught:
-        await unpacked(*args)
+        await unpacked(*args, Turns())
     return caught.value.refusal
 
 
@@ -52,7 +53,7 @@ async def test_no_more_than_the_limit():
 async def test_many_small_parts():
     """A hundred parts are unpacked as one; a limit holds for all of them."""
     parts = gzip.compress(b"x" * 100) * 100
-    assert await unpacked(PACKED, parts, GZIP, 10_000) == b"x" * 10_000
+    assert await unpacked(PACKED, parts, GZIP, 10_000, Turns()) == b"x" * 10_000
     assert (await refusal_of(PACKED, parts, GZIP, 9_999)).status is Status.RESOURCE_EXHAUSTED
 
 
@@ -63,7 +64,7 @@ async def test_too_many_parts():
 
 async def test_empty_parts():
     """Parts without content are parts, also at the limit."""
-    assert await unpacked(PACKED, gzip.compress(b"x") + gzip.compress(b"") * 3, GZIP, 1) == b"x"
+    assert await unpacked(PACKED, gzip.compress(b"x") + gzip.compress(b"") * 3, GZIP, 1, Turns()) == b"x"
 
 
 @pytest.mark.parametrize("size", [10, 10 * MIB])
@@ -73,13 +74,13 @@ async def test_where_it_is_unpacked(monkeypatch, size):
 
     class Counting(ThreadPoolExecutor):
         def submit(self, function, *args):
-            threads.append(function.__name__)
+            threads.append(function)
             return super().submit(function, *args)
 
     with Counting(1) as executor:
-        monkeypatch.setattr(framing, "_THREAD", executor)
-        await unpacked(PACKED, gzip.compress(bytes(size)), GZIP, 10 * MIB)
-        await packed(bytes(size))
+        monkeypatch.setattr(turns, "_THREAD", executor)
+        await unpacked(PACKED, gzip.compress(bytes(size)), GZIP, 10 * MIB, Turns())
+        await packed(bytes(size), Turns())
     assert len(threads) == (2 if size > MIB else 0)
 
 
