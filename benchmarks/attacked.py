@@ -26,8 +26,6 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError
 
-from stigmer.transport.memory import give_back_large_blocks
-
 SERVICE = "/bench.Echo/"
 UNARY, FAIL, HANG, LARGE, COLLECT, IGNORE, POUR, SPILL, CHAT = (
     SERVICE + name for name in ("Unary", "Fail", "Hang", "Large", "Collect", "Ignore", "Pour", "Spill", "Chat")
@@ -198,7 +196,6 @@ async def serve(options: argparse.Namespace) -> None:
         secure = free_socket()
         await server.start(sock=secure, ssl=context)
         where["tls_port"] = secure.getsockname()[1]
-    give_back_large_blocks()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)

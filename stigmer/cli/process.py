@@ -17,7 +17,6 @@ from stigmer.app import App
 from stigmer.cli.text import visible
 from stigmer.listening import Listener
 from stigmer.settings import Settings
-from stigmer.transport.memory import give_back_large_blocks
 
 _OWN_FILES = 200
 """What a server has open beside its connections, and a reserve."""
@@ -91,11 +90,7 @@ def _on_end_of(parent: int, stop: asyncio.Event) -> None:
 
 
 def _settle_memory() -> None:
-    """Spares calls the garbage collector, which has little to find: what is here now stays, and cycles are rare.
-
-    Large messages leave nothing behind.
-    """
-    give_back_large_blocks()
+    """Spares calls the garbage collector, which has little to find: what is here now stays, and cycles are rare."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
