@@ -8,11 +8,11 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from stigmer.context import MESSAGES, RESPONSE
+from stigmer.context import MESSAGES, RESPONSE, RequestContext
 from stigmer.errors import ConfigurationError
 from stigmer.operation import Operation
 from stigmer.pipeline import Pipeline, PlacedStep, Run
-from stigmer.step import Placement, Step, commits, provides, requires
+from stigmer.step import Placement, Step, commits, foresees, provides, requires
 from stigmer.streaming import StreamingPipeline
 
 AUTHORIZE = "Authorize"
@@ -51,7 +51,7 @@ def assemble(
             draft.take_over(plugin, placement)
     draft.append([(plugin, placement) for plugin, placement in ordered if placement.how == "last"])
     draft.insert([(plugin, placement) for plugin, placement in ordered if placement.how in {"before", "after"}])
-    steps = draft.in_order()
+    steps = _leave_to_commit(draft.in_order())
     _check_slots(operation, steps)
     kind = StreamingPipeline if operation.streams else Pipeline
     return kind(operation, tuple(_wrapped(operation, step, wrappers) for step in steps), _restart(operation, steps))
@@ -140,7 +140,11 @@ class _Draft:
             inspect.iscoroutinefunction(each) for each in (step.__call__, undo or step.__call__)
         ):
             raise self._error(f"step {name!r} of {origin!r} must be an object whose __call__, and undo if any, are async")
-        self._placed[name] = PlacedStep(name, step.__call__, undo, requires(step), provides(step), origin, why, commits(step))
+        self._placed[name] = PlacedStep(
+            *(name, step.__call__, undo, requires(step), provides(step), origin, why),
+            commits=commits(step),
+            foresees=foresees(step),
+        )
 
     def _unknown(self, plugin: str, placement: Placement, there: Collection[str]) -> ConfigurationError:
         what = placement.step.name if placement.step is not None else ""
@@ -154,6 +158,21 @@ class _Draft:
 
     def _error(self, text: str) -> ConfigurationError:
         return ConfigurationError(f"{self._operation.name}: {text}")
+
+
+def _leave_to_commit(steps: Sequence[PlacedStep]) -> list[PlacedStep]:
+    """``steps``; those that foresee do nothing where only their own plugin's stand between them and its commit."""
+    end = next((at for at, step in enumerate(steps) if step.commits), -1)
+    return [
+        dataclasses.replace(step, run=_pass, why=f"left to {steps[end].name}")
+        if step.foresees and {later.origin for later in steps[at : end + 1]} == {step.origin}
+        else step
+        for at, step in enumerate(steps)
+    ]
+
+
+async def _pass(_: RequestContext) -> None:
+    """What the commit does need not be done twice."""
 
 
 def _check_slots(operation: Operation, steps: Sequence[PlacedStep]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -85,7 +86,7 @@ class Kind(Generic[R]):
             searched=searched,
         )
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The kind in names of operations, tables and metrics, such as ``session``."""
         return self.number.name

@@ -34,6 +34,7 @@ class PlacedStep:
         origin: the plugin that brought it.
         why: how it came to stand here, such as ``after Persist``; empty for the operation's own.
         commits: it is the one that writes.
+        foresees: it only refuses early what the commit refuses as well.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PlacedStep:
     origin: str
     why: str = ""
     commits: bool = False
+    foresees: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

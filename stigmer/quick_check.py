@@ -7,7 +7,7 @@ that requests have are few: here they become a handful of comparisons, made once
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from protobuf import (
@@ -62,7 +62,31 @@ def _of_message(message: DescMessage, waived: str, around: tuple[str, ...]) -> C
         raise _Unsure
     around = (*around, message.type_name)
     checks = [(field.local_name, check) for field in message.fields for check in _of_field(field, waived, around)]
-    return (lambda value: all(check(getattr(value, name)) for name, check in checks)) if checks else None
+    return _of_fields(checks) if checks else None
+
+
+def _of_fields(checks: Sequence[tuple[str, Check]]) -> Check:
+    # Written out: `all` and a generator take twice as long, and here nearly all there is are calls.
+    def check(message: Any) -> bool:
+        for name, good in checks:  # noqa: SIM110 - see above
+            if not good(getattr(message, name)):
+                return False
+        return True
+
+    return check
+
+
+def _all_of(checks: Sequence[Check]) -> Check:
+    if len(checks) == 1:
+        return checks[0]
+
+    def check(value: Any) -> bool:
+        for good in checks:  # noqa: SIM110 - as above
+            if not good(value):
+                return False
+        return True
+
+    return check
 
 
 def _option(proto: Any, extension: Any) -> Any:
@@ -102,7 +126,8 @@ def _of_single(rules: Any, within: Check | None, waived: str) -> Check:
     checks = [_of_expression(each, waived) for each in (rules.cel if rules is not None else ())]
     if within is not None:
         checks.append(within)
-    return lambda value: not required if value is None else all(check(value) for check in checks)
+    good = _all_of(checks)
+    return lambda value: not required if value is None else good(value)
 
 
 def _of_expression(rule: Any, waived: str) -> Check:
@@ -158,7 +183,7 @@ def _of_string(rule: Any) -> Check:
         found = re.compile(rule.pattern.replace("$", r"\Z")).search
     if "min_len" in given:
         checks.append(lambda value: len(value) >= rule.min_len)
-    return lambda value: all(check(value) for check in checks)
+    return _all_of(checks)
 
 
 def _at_least(rule: Any) -> Check:

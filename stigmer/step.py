@@ -20,7 +20,9 @@ class Step(Protocol):
     * ``async undo(ctx)``: takes back what the step did outside the store, when a later step fails before the commit. It
       runs in reverse order of the steps and must bear to run twice;
     * ``commits``: True for the step that writes. When ``ctx.validate_only`` is set it writes nothing, and sets
-      ``ctx.rehearsed`` instead of ``ctx.committed``.
+      ``ctx.rehearsed`` instead of ``ctx.committed``;
+    * ``foresees``: True for a step that only refuses early what the operation's own commit refuses as well. It is left to
+      the commit where only steps of the same plugin stand in between: there is nothing to be spared.
     """
 
     @property
@@ -48,6 +50,11 @@ def provides(step: Step) -> frozenset[Slot[Any]]:
 def commits(step: Step) -> bool:
     """Whether ``step`` is the one that writes."""
     return bool(getattr(step, "commits", False))
+
+
+def foresees(step: Step) -> bool:
+    """Whether ``step`` only refuses early what the commit refuses as well."""
+    return bool(getattr(step, "foresees", False))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

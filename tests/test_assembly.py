@@ -1,5 +1,7 @@
 """Assembly: what plugins contribute becomes one pipeline, or one clear error."""
 
+import dataclasses
+
 import pytest
 import random_plugins
 
@@ -10,6 +12,7 @@ from stigmer.pipeline import Pipeline
 from stigmer.session.create import CREATE
 from stigmer.session.delete import DELETE
 from stigmer.session.update import UPDATE
+from stigmer.steps import STATE
 
 WANTED: Slot[str] = Slot("wanted")
 
@@ -94,6 +97,34 @@ def test_remove_takes_a_step_out_but_not_what_hangs_on_others():
     """A removed step is gone; what other steps need must still be there."""
     assert "CheckDuplicate" not in names(put_together(("fast", remove("CheckDuplicate"))))
     assert "needs slug" in refusal(("fast", remove("ResolveSlug")))
+
+
+def whys(pipeline: Pipeline) -> dict[str, str]:
+    return {step.name: step.why for step in pipeline.steps if step.why.startswith("left")}
+
+
+def test_what_the_commit_refuses_as_well_is_left_to_it():
+    """A step that only foresees does nothing where just its own plugin's steps stand between it and the commit."""
+    left = {"CheckDuplicate": "left to Persist"}
+    assert whys(put_together()) == left
+    assert whys(put_together(("a", after("Persist", Noop("X"))), ("b", before("CheckDuplicate", Noop("Y"))))) == left
+    assert whys(put_together(("a", before("Persist", Noop("X"))))) == {}
+    assert whys(put_together(("a", after("CheckDuplicate", Noop("X"))))) == {}
+    provided = next(step for step in CREATE.steps if step.name == "Persist").provides
+    assert whys(put_together(("a", replace("Persist", Noop("P", provides=provided))))) == {}
+    assert whys(put_together(("a", replace("CheckDuplicate", Noop("C"))))) == {}
+    assert whys(put_together(("a", remove("BuildNewState")), ("b", before("Persist", Noop("B", provides=[STATE]))))) == {}
+
+
+def test_a_step_that_foresees_without_a_commit_runs():
+    """Where nothing commits, or has committed already, no step is left to it."""
+    looking = Noop("Looking", provides=[RESPONSE])
+    looking.foresees = True
+    operation = dataclasses.replace(CREATE, steps=(looking,))
+    assert whys(put_together(operation=operation)) == {}
+    assert (
+        whys(put_together(operation=dataclasses.replace(CREATE, steps=(*CREATE.steps[:2], *CREATE.steps[3:], looking)))) == {}
+    )
 
 
 def test_wrappers_go_around_every_step_the_first_one_outermost():

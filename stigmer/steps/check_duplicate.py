@@ -16,6 +16,7 @@ class CheckDuplicate:
 
     name = "CheckDuplicate"
     requires = frozenset({SLUG})
+    foresees = True
 
     async def __call__(self, ctx: RequestContext) -> None:
         """Raises AlreadyExists when one of them is taken."""

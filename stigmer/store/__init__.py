@@ -55,8 +55,7 @@ class Owner(NamedTuple):
     id: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A resource as it is written: what clients get, what people read, and what is indexed, all made from one message.
 
     Attributes:

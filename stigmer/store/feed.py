@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -34,8 +33,7 @@ class Answer(NamedTuple):
     time: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why something is written: what the feed tells beside the resource.
 
     Attributes:

@@ -98,7 +98,7 @@ class MemoryStore(MemoryFeed):
         table = self._table(kind)
         self._check_unused(cause)
         old = table.current(document.id, revision)
-        kept = dataclasses.replace(document, owner=old.document.owner, slug=old.document.slug)
+        kept = document._replace(owner=old.document.owner, slug=old.document.slug)
         stored = table.put(kept, old.stored.sequence, revision + 1)
         return self._written(kind, document, stored, Event.UPDATED, cause)
 

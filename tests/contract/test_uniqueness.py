@@ -2,6 +2,7 @@
 
 import pytest
 
+from stigmer import before, hookimpl
 from stigmer._proto.ai.stigmer.commons.apiresource.enum_pb import ApiResourceOwnerScope
 
 MINE = ApiResourceOwnerScope.identity_account
@@ -15,6 +16,45 @@ async def test_slug_is_unique_in_an_organization(wire, a_session):
     assert refusal.reason == "SESSION_ALREADY_EXISTS"
     assert await wire.get(first.metadata.id) == first
     assert await wire.count() == 1
+
+
+class Elsewhere:
+    """A plugin and its step, which does something outside the store before the commit."""
+
+    name = "Elsewhere"
+
+    def __init__(self):
+        self.done = 0
+
+    async def __call__(self, ctx):
+        self.done += 1
+
+    @hookimpl
+    def contribute_steps(self, op):
+        if op.verb == "create":
+            yield before("Persist", self)
+
+
+@pytest.mark.parametrize("plugin", [None, Elsewhere()], ids=["alone", "with a plugin before the commit"])
+async def test_what_is_taken_is_refused_before_anything_is_done_elsewhere(served, store_url, a_session, plugin):
+    """A taken slug, and an id that is or was in use, are refused before a plugin has done anything for them."""
+    wire = await served(*([plugin] if plugin else []), store=store_url)
+    await wire.create(a_session("One", id="one"))
+    await wire.create(a_session("Gone", id="gone"))
+    await wire.delete("gone")
+    done = plugin.done if plugin else None
+    texts = [
+        (await wire.refused(wire.create(session))).text
+        for session in (
+            a_session("One"),
+            a_session("Two", id="one"),
+            a_session("Three", id="gone"),
+            a_session("One", id="gone"),
+        )
+    ]
+    assert texts == [f"Session already exists: {what}" for what in ("one", "one", "gone", "gone")]
+    assert await wire.names() == ["One"]
+    assert plugin is None or plugin.done == done
 
 
 async def test_own_slug_counts_too(wire, a_session):

@@ -25,7 +25,6 @@ async def test_backup_is_refused(memory, tmp_path):
 
 async def test_check_names_a_document_that_disagrees(memory):
     """JSON of something else is found."""
-    document = make_stored_session("ses-1")
-    object.__setattr__(document, "json", make_stored_session("ses-2").json)
+    document = make_stored_session("ses-1")._replace(json=make_stored_session("ses-2").json)
     await memory.insert(SESSION, document)
     assert await memory.check() == ["session ses-1: document and wire bytes disagree"]

@@ -6,6 +6,7 @@ import pytest
 import stigmer_transform
 
 from stigmer import Caller
+from stigmer.identity import SystemClock
 from stigmer.testing import make_context, make_services, serving
 
 
@@ -27,7 +28,7 @@ class Calls:
     def __init__(self, app):
         self.pipelines = app.assembly.pipelines
         self._handles = {operation.name: handle for operation, handle in app.assembly.handles()}
-        self._services = make_services(store=app.store)
+        self._services = make_services(store=app.store, clock=SystemClock())  # the server forgets what is old
 
     async def payload(self, name, json="{}", *roles, metadata=None):
         """The answer as it goes out."""
