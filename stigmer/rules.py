@@ -10,7 +10,7 @@ from stigmer.context import RequestContext
 from stigmer.errors import Violation
 from stigmer.filtering import Bad, condition_of, order_of, words_of_query
 from stigmer.read_mask import Unknown, read_mask
-from stigmer.slug import MAX_LENGTH, is_slug, slugify
+from stigmer.slug import MAX_LENGTH, gives_slug, is_slug
 
 Rule = Callable[[RequestContext], Iterator[Violation]]
 """Gives what is wrong with the request. It sees requests that break rules of the proto, so fields may be unset."""
@@ -38,7 +38,7 @@ def name_or_slug(ctx: RequestContext) -> Iterator[Violation]:
             yield Violation("metadata.slug", text)
     elif not metadata.name:
         yield Violation("metadata.name", _REQUIRED)
-    elif not slugify(metadata.name):
+    elif not gives_slug(metadata.name):
         yield Violation("metadata.name", "value must contain a letter a-z or a digit")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stigmer.slug import MAX_LENGTH, is_slug, slugify
+from stigmer.slug import MAX_LENGTH, gives_slug, is_slug, slugify
 
 
 @given(st.text())
@@ -15,6 +15,26 @@ def test_a_name_gives_a_slug_or_nothing(name):
     slug = slugify(name)
     assert slug == "" or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug)
     assert slugify(slug) == slug
+    assert gives_slug(name) == bool(slug)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Deploy", "deploy"),
+        ("My Deploy 2", "my-deploy-2"),
+        ("  a  --  b! ", "a-b"),
+        ("-x-", "x"),
+        ("Vérifier", "vrifier"),
+        ("İx", "ix"),
+        ("a\n", "a"),
+        ("会話", ""),
+        ("-", ""),
+    ],
+)
+def test_what_cannot_stand_in_a_slug_is_left_out(name, slug):
+    """Letters become small, spaces dashes, dashes stand alone and between, and everything else goes."""
+    assert slugify(name) == slug
 
 
 @pytest.mark.parametrize(
