@@ -28,6 +28,8 @@ _NO_TIME = 1e-6
 """Seconds: a call with less is over before anybody has looked at it."""
 _WORTH_A_PING = 16 * 1024
 """Bytes of traffic that make up for a control frame, as a call does."""
+_OVERSIZED = 5
+"""Control frames that a message over the limit counts as: a client may send hundreds at once, and some fifty a second."""
 _DROPS_ON_GOAWAY = b"grpc-python-grpclib"
 """A client that fails its calls in flight when it hears GOAWAY, whatever the number in it: it hears it last."""
 
@@ -155,6 +157,10 @@ class Calls(Output):
         if not self._controls.take(weight, self.lifetime.heard) and not self._ending:
             self.address.offences.take()
             self.kill(ENHANCE_YOUR_CALM, "controls_burst")
+
+    def on_oversized(self) -> None:
+        """A message says that it is too large. To refuse it costs a stream and its reset, and the client next to nothing."""
+        self.on_control(_OVERSIZED)
 
     def on_goaway(self) -> None:
         """See ``Sink``."""

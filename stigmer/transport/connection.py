@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stigmer.transport.server import Server
 
 _LAST_WORD_SECONDS = 0.5
-_TURN_SECONDS = 0.002
+_TURN_SECONDS = 0.0005
 """What has come on one connection is read for so long before others have their turn."""
 
 

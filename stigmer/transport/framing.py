@@ -18,6 +18,8 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _LEVEL = 1
 _AT_ONCE = 64 * 1024
 """Bytes that are packed or unpacked at once: more takes so long that a thread does it."""
+_BIT = 64 * 1024
+"""Packed bytes that zlib is given at once."""
 _MOST_MEMBERS = 100
 """What gzip packed may be several pieces, one after the other. Each costs time, even when it is of nothing."""
 _LARGEST_RATIO = 1032
@@ -69,22 +71,35 @@ async def unpacked(flag: int, body: bytes, encoding: bytes | None, limit: int, t
 
 def _gunzip(body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
-    size = 0
+    rest, left = memoryview(body), limit
     for _ in range(_MOST_MEMBERS):
-        inflater = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            parts.append(inflater.decompress(body, limit + 1 - size))  # never 0, which would be no limit
-        except zlib.error:
-            raise broken("the compressed message is not gzip") from None
-        size += len(parts[-1])
-        if size > limit:
+        rest, left = _gunzip_member(rest, left, parts)
+        if left < 0:
             raise Broken(too_large(limit))
-        if not inflater.eof:
-            raise broken("the compressed message ends early")
-        body = inflater.unused_data
-        if not body:
+        if not rest:
             return b"".join(parts)
     raise broken("the compressed message is in too many pieces")
+
+
+def _gunzip_member(rest: memoryview, left: int, parts: list[bytes]) -> tuple[memoryview, int]:
+    """Unpacks one piece of gzip into ``parts``; gives what follows it, and how much larger the message may become.
+
+    It is read bit by bit: zlib copies whatever is left of its input each time. Less than 0 means that the message is too large.
+    """
+    inflater = zlib.decompressobj(_GZIP_WINDOW)
+    while not inflater.eof and left >= 0:
+        bit = rest[:_BIT]
+        try:
+            part = inflater.decompress(bit, left + 1)  # never 0, which would be no limit
+        except zlib.error:
+            raise broken("the compressed message is not gzip") from None
+        if not (part or bit):
+            raise broken("the compressed message ends early")
+        rest = rest[len(bit) - len(inflater.unconsumed_tail) - len(inflater.unused_data) :]
+        if part:
+            parts.append(part)
+            left -= len(part)
+    return rest, left
 
 
 async def packed(message: bytes, turns: Turns) -> bytes:

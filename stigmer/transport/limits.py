@@ -52,7 +52,9 @@ class Limits:
     glitches_burst: int = _limit(500, "empty, unknown and malformed frames of a connection; over the rate: GOAWAY")
     glitches_per_second: int = _limit(50, "empty, unknown and malformed frames of a connection, lasting")
     controls_burst: int = _limit(
-        1000, "PING, SETTINGS, PRIORITY and empty DATA frames of a connection, ten WINDOW_UPDATEs count as one; over: GOAWAY"
+        1000,
+        "PING, SETTINGS, PRIORITY and empty DATA frames of a connection; ten WINDOW_UPDATEs count as one, a message that says "
+        "it is over its limit as five; over the rate: GOAWAY",
     )
     controls_per_second: float = _limit(200, "control frames of a connection, lasting")
     offences_burst: int = _limit(50, "GOAWAYs for floods that an address may earn before its connections are closed at once")

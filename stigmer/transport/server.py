@@ -18,6 +18,7 @@ from stigmer.transport.connection import Connection
 from stigmer.transport.door import Door
 from stigmer.transport.engine import load
 from stigmer.transport.limits import Limits
+from stigmer.transport.memory import Memory
 from stigmer.transport.refusal import Describe, plainly
 from stigmer.transport.route import refuse_repetition, routes
 from stigmer.transport.serving import Serving
@@ -88,6 +89,7 @@ class Server(GrpclibServer):
             running,
         )
         self.admission = Admission(self.serving.limits, self.serving.statistics)
+        self._memory = Memory()
         self._listeners: list[asyncio.Server] = []
         self._ticking: asyncio.TimerHandle | None = None
         self._draining: asyncio.Task[bool] | None = None
@@ -166,6 +168,7 @@ class Server(GrpclibServer):
             except Exception:  # noqa: BLE001 - the others are looked after all the same
                 _log.exception("a connection could not be looked after")
         self.admission.prune()
+        self._memory.tick(busy=self.statistics.request_bytes > 0 or self.statistics.answer_bytes > 0)
 
     async def drain(self, grace: float) -> bool:
         """Stops listening, tells clients to go, and waits for their unary calls; then ends what is left.

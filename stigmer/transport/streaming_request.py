@@ -103,6 +103,7 @@ class StreamingRequest(Stream):
         _, size = read_prefix(self._buffer)
         limit = self.serving.limits.message_bytes
         if size > limit:
+            self.connection.on_oversized()
             raise self._error(too_large(limit))
         if not self.hold(min(size, len(self._buffer))):
             raise self._error(TOO_MUCH)

@@ -57,6 +57,7 @@ class UnaryRequest(Stream):
             self._needed = size + PREFIX_SIZE
             limit = self.serving.limits.message_bytes
             if size > limit:
+                self.connection.on_oversized()
                 return self._refused(too_large(limit))
             if flag > PACKED:
                 return self._refused(UNKNOWN_FLAG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -55,6 +56,27 @@ async def test_many_small_parts():
     parts = gzip.compress(b"x" * 100) * 100
     assert await unpacked(PACKED, parts, GZIP, 10_000, Turns()) == b"x" * 10_000
     assert (await refusal_of(PACKED, parts, GZIP, 9_999)).status is Status.RESOURCE_EXHAUSTED
+
+
+async def test_parts_of_any_size():
+    """Parts are unpacked wherever one ends and the next begins, and a message whose last part ends early is INTERNAL."""
+    whole = [random.Random(size).randbytes(size) for size in (0, 1, 64 * 1024 - 30, 64 * 1024, 200_000, 3)]
+    parts = b"".join(map(gzip.compress, whole))
+    assert await unpacked(PACKED, parts, GZIP, MIB, Turns()) == b"".join(whole)
+    for left in (1, 8, 20, len(gzip.compress(whole[-1]) + gzip.compress(whole[-2])) - 1):
+        assert (await refusal_of(PACKED, parts[:-left], GZIP, MIB)).status is Status.INTERNAL
+
+
+async def test_many_parts_cost_no_copies():
+    """A large message in many parts takes the memory of its bytes and not of a copy for each part."""
+    parts = gzip.compress(random.Random(1).randbytes(4 * MIB)) + gzip.compress(b"x") * 98 + gzip.compress(b"y") + bytes(4 * MIB)
+    tracemalloc.start()
+    try:
+        assert (await refusal_of(PACKED, parts, GZIP, 10 * MIB)).status is Status.INTERNAL
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * MIB
 
 
 async def test_too_many_parts():

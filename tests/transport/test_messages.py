@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 
 import grpc.aio
 import pytest
 from raw_http2 import RST_STREAM, message
+
+from stigmer.transport.engine import ENHANCE_YOUR_CALM
 
 from .service import CHAT, COLLECT, POUR, UNARY, answering
 
@@ -69,6 +72,25 @@ async def test_refused_by_the_prefix(serve, dial, path):
     client.data(1, bytes(LIMIT))
     client.call(3, UNARY, b"next")
     assert (await client.answer(3)).messages == [b"next"]
+
+
+@pytest.mark.parametrize("path", [UNARY, COLLECT])
+async def test_too_large_again_and_again(serve, dial, path):
+    """Who keeps on announcing too large messages is told GOAWAY; a few of them disturb nobody."""
+    server = await serve(controls_burst=50, controls_per_second=0.1)
+    client = await dial(server)
+    for stream in range(1, 11, 2):
+        client.call(stream, path, end=False)
+        client.data(stream, message(length=2**32 - 1))
+        assert (await client.answer(stream)).grpc_status == RESOURCE_EXHAUSTED
+    assert await client.ping()
+    for stream in range(11, 61, 2):
+        client.call(stream, path, end=False)
+        client.data(stream, message(length=2**32 - 1))
+        await asyncio.sleep(0)
+    assert await client.wait_closed()
+    assert client.goaways[-1][1] == ENHANCE_YOUR_CALM
+    assert server.statistics.limited["controls_burst"] == 1
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 2000])

@@ -12,6 +12,7 @@ from stigmer.transport.h2_engine.inbound import Inbound
 from stigmer.transport.h2_engine.outbox import Exchange
 from stigmer.transport.limits import Limits
 
+_TURN = 1024
 _LARGEST_BLOCK = 64 * 1024
 """Of headers or trailers that we send."""
 
@@ -21,12 +22,16 @@ _log = logging.getLogger("stigmer.transport")
 class H2Engine(Inbound):
     """Speaks HTTP/2 through ``h2``. This half writes; no answer is encoded before ``take``, so none waits outside of it."""
 
-    turn = 1024
     __slots__ = ("_taking",)
 
     def __init__(self, sink: Sink, limits: Limits) -> None:
         super().__init__(sink, limits)
         self._taking = False
+
+    @property
+    def turn(self) -> int:
+        """See ``Engine``: a few small frames, or what a large one lacks, which costs no more in one piece than in sixteen."""
+        return max(_TURN, self._cutter.missing)
 
     def take(self, amount: int | None = None) -> bytes:
         """See ``Engine``."""

@@ -68,9 +68,13 @@ class Frame(NamedTuple):
 
 
 class FrameCutter:
-    """Keeps what is not yet a frame: less than one, and the pieces of one header block."""
+    """Keeps what is not yet a frame: less than one, and the pieces of one header block.
 
-    __slots__ = ("_block", "_greeted", "_head", "_largest_block", "_limits", "_pieces", "_preface", "_rest")
+    Attributes:
+        missing: bytes that the frame which has begun still lacks; 0 while its head is not there.
+    """
+
+    __slots__ = ("_block", "_greeted", "_head", "_largest_block", "_limits", "_pieces", "_preface", "_rest", "missing")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -81,6 +85,7 @@ class FrameCutter:
         self._head: Frame | None = None
         self._block = b""
         self._pieces = 0
+        self.missing = 0
 
     def cut(self, data: bytes) -> Iterator[Frame]:
         """The frames that ``data`` completes.
@@ -92,6 +97,7 @@ class FrameCutter:
             data = self._cut_preface(data)
         data = self._rest + data if self._rest else data
         start, size = 0, len(data)
+        self.missing = 0
         while size - start >= _HEAD.size:
             high, low, kind, flags, stream_id = _HEAD.unpack_from(data, start)
             length = (high << 16) + low
@@ -99,6 +105,7 @@ class FrameCutter:
             self._check(kind, flags, stream_id, length)
             end = start + _HEAD.size + length
             if end > size:
+                self.missing = end - size
                 break
             frame = self._whole(Frame(kind, flags, stream_id, data[start + _HEAD.size : end]))
             start = end

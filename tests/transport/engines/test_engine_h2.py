@@ -28,6 +28,19 @@ def test_it_is_found_by_name():
     assert load("h2") is H2Engine
 
 
+def test_a_large_frame_is_read_in_one_piece(connect):
+    """What a frame that has begun lacks is asked for at once; between frames it is little."""
+    client = connect().hello()
+    little = client.engine.turn
+    whole = DataFrame(1, bytes(16_000)).serialize()
+    client.send(client.headers(1), whole[:9])
+    assert client.engine.turn == 16_000
+    client.send(whole[9:5000])
+    assert client.engine.turn == len(whole) - 5000
+    client.send(whole[5000:], whole[:5])
+    assert client.engine.turn == little < 5000
+
+
 def reset_streams(client, numbers):
     """Streams that are opened and given up, refused, malformed, or answered."""
     for number in numbers:
