@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stigmer.transport.calls import Calls
 from stigmer.transport.engine import ENHANCE_YOUR_CALM, NO_ENGINE, NO_ERROR
 from stigmer.transport.greeting import Greeting, greeting_of
+from stigmer.transport.heavy import MUCH
 from stigmer.transport.lifetime import AGE, IDLE, KEEPALIVE, PREFACE, STALL, Lifetime
 from stigmer.transport.statistics import NOT_HTTP2, WINDOW
 
@@ -78,13 +79,19 @@ class Connection(Calls):
         if self.over or self._ending:
             return
         self._received_bytes += len(data)
-        if len(data) <= self.engine.turn and not self._backlog:
+        heavy, size = self.serving.heavy, len(data)
+        if size <= self.engine.turn and not self._backlog and (size < MUCH or heavy.take(self.loop)):
             self._feed(data)
             return
         waiting = bool(self._backlog)
         self._backlog += data
-        if not waiting:
-            self._feed_on()
+        if waiting:
+            return
+        if size < MUCH or heavy.take(self.loop):
+            self.read_on()
+        else:
+            self._transport.pause_reading()
+            heavy.wait(self, self.loop)
 
     def _feed(self, data: bytes) -> None:
         lifetime = self.lifetime
@@ -96,7 +103,7 @@ class Connection(Calls):
             self._start()
         self.want_flush()
 
-    def _feed_on(self) -> None:
+    def read_on(self) -> None:
         """Reads a part of much that has come at once; others have their turn before the next.
 
         How long bytes take is not for their number to say: a few of them can move the windows of a hundred streams.
@@ -112,7 +119,7 @@ class Connection(Calls):
             self._backlog.clear()
         elif self._backlog:
             self._transport.pause_reading()
-            self.loop.call_soon(self._feed_on)
+            self.serving.heavy.wait(self, self.loop)
         else:
             self._transport.resume_reading()
 

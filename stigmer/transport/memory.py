@@ -11,8 +11,8 @@ _STATM = Path("/proc/self/statm")
 _WORTH_A_LOOK = 8 * 1024 * 1024
 """Bytes by which a process has grown until it is worth a millisecond to look for some that nobody uses."""
 
-_TRIMS = 5
-"""How often it looks before it takes the growth to be needed: parts of a large message may be let go a little later."""
+_LONGEST_PAUSE = 64
+"""Ticks until it looks again, at the most."""
 
 
 def resident() -> int:
@@ -44,20 +44,25 @@ class Memory:
         """Knows nothing of the process yet; what it has at the first ``tick`` is taken to be needed."""
         self._resident = resident
         self._trim = trim or trimmer()
-        self._needed = 0
-        self._trims = 0
+        self._least = self._last = 0
+        self._pause = self._left = 0
 
     def tick(self, *, busy: bool) -> None:
-        """To be called now and then; ``busy`` says that large messages are in flight.
+        """To be called once a second or so; ``busy`` says that large messages are in flight.
 
-        What is still there after a few times is in use, by a cache for instance.
+        What does not go at once may be in use: it looks again, after twice as long each time.
         """
         if busy:
             return
         now = self._resident()
-        if not self._needed or now <= self._needed + _WORTH_A_LOOK or self._trims >= _TRIMS:
-            self._needed = min(now, self._needed or now) if self._trims < _TRIMS else now
-            self._trims = 0
-        else:
-            self._trims += 1
+        if now <= self._least + _WORTH_A_LOOK or not self._least:
+            self._least = min(now, self._least or now)
+            self._last = self._pause = self._left = 0
+            return
+        if now > self._last + _WORTH_A_LOOK:
+            self._pause = self._left = 0
+        self._left -= 1
+        if self._left <= 0:
             self._trim()
+            self._last = self._resident()
+            self._left = self._pause = min(2 * self._pause or 1, _LONGEST_PAUSE)

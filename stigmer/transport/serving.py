@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
 from grpclib.exceptions import GRPCError
 
+from stigmer.transport.heavy import Heavy
 from stigmer.transport.limits import Limits
 from stigmer.transport.refusal import Describe, Refusal
 from stigmer.transport.route import Route
@@ -31,6 +32,7 @@ class Serving:
         statistics: of everything.
         describe: makes errors of refusals.
         running: calls whose handlers run, also those whose stream is closed.
+        heavy: connections that have brought much, and wait to be read.
         turns: of what takes too long for the event loop.
         events: grpclib's dispatcher, or None while nobody listens.
         stopping: no new calls are taken.
@@ -43,6 +45,7 @@ class Serving:
     statistics: Statistics
     describe: Describe
     running: set[Stream]
+    heavy: Heavy = dataclasses.field(default_factory=Heavy)
     turns: Turns = dataclasses.field(default_factory=Turns)
     events: Any = None
     stopping: bool = False

@@ -16,7 +16,7 @@ from stigmer.transport.stream import TOO_MUCH, Stream
 if TYPE_CHECKING:
     from stigmer.transport.calls import Calls
 
-_IN_A_ROW = 32
+_IN_A_ROW = 16
 """Messages that are there already which a handler gets before others have their turn."""
 _GRAIN = 1024
 """So many bytes are used before the client hears of it; when all is used that is here it does so anyway."""

@@ -53,13 +53,24 @@ def test_a_little_more_is_not_worth_it():
     assert process.tick(68 * MB) == 1
 
 
-def test_what_stays_is_needed():
-    """Growth that remains, as that of a cache, is looked at a few times and then taken for granted."""
+def test_what_stays_is_looked_for_ever_less():
+    """Growth that remains, as that of a cache, is looked at after twice as long each time; new growth at once."""
     process = Process(60 * MB)
     process.tick()
-    assert process.tick(100 * MB, times=100) == 5
-    assert process.tick(104 * MB, times=100) == 5
-    assert process.tick(140 * MB, times=100) == 10
+    assert process.tick(100 * MB, times=127) == 7  # after 1, 2, 4, 8, 16, 32 and 64 ticks
+    assert process.tick(times=640) == 17
+    assert process.tick(140 * MB, free=38 * MB) == 18
+    assert process.size == 102 * MB
+    assert process.tick() == 19
+
+
+def test_what_is_let_go_late_is_given_back_too():
+    """Memory that was in use when it was looked for first is found later."""
+    process = Process(60 * MB)
+    process.tick()
+    process.tick(100 * MB, times=30)
+    assert process.tick(100 * MB, free=38 * MB, times=64) > 0
+    assert process.size == 62 * MB
 
 
 def test_the_system_tells_how_much_there_is():
