@@ -30,6 +30,8 @@ _WORTH_A_PING = 16 * 1024
 """Bytes of traffic that make up for a control frame, as a call does."""
 _OVERSIZED = 5
 """Control frames that a message over the limit counts as: a client may send hundreds at once, and some fifty a second."""
+_BROKEN_RULE = 0.1
+"""Floods that a connection which breaks the rules of HTTP/2 counts as: no library does so twenty times a second."""
 _DROPS_ON_GOAWAY = b"grpc-python-grpclib"
 """A client that fails its calls in flight when it hears GOAWAY, whatever the number in it: it hears it last."""
 
@@ -173,8 +175,7 @@ class Calls(Output):
         if end.code == NO_ERROR or expected:
             return
         self.serving.statistics.reached(BROKEN if end.by_peer else FLOOD, self.address.key)
-        if not end.by_peer:
-            self.address.offences.take()
+        self.address.offences.take(_BROKEN_RULE if end.by_peer else 1)
 
     # Calls
 

@@ -57,7 +57,9 @@ class Limits:
         "it is over its limit as five; over the rate: GOAWAY",
     )
     controls_per_second: float = _limit(200, "control frames of a connection, lasting")
-    offences_burst: int = _limit(50, "GOAWAYs for floods that an address may earn before its connections are closed at once")
+    offences_burst: int = _limit(
+        50, "GOAWAYs for floods that an address may earn; ten for broken rules count as one; over: closed at once"
+    )
     offences_per_second: float = _limit(2, "GOAWAYs for floods that an address may earn, lasting")
 
     handshake_seconds: float = _limit(5, "for a TLS handshake; until it is over the client counts as connected")
