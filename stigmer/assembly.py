@@ -141,9 +141,7 @@ class _Draft:
         ):
             raise self._error(f"step {name!r} of {origin!r} must be an object whose __call__, and undo if any, are async")
         self._placed[name] = PlacedStep(
-            *(name, step.__call__, undo, requires(step), provides(step), origin, why),
-            commits=commits(step),
-            foresees=foresees(step),
+            name, step.__call__, undo, requires(step), provides(step), origin, why, commits(step), foresees(step)
         )
 
     def _unknown(self, plugin: str, placement: Placement, there: Collection[str]) -> ConfigurationError:

@@ -7,10 +7,7 @@ import logging
 import math
 
 import pytest
-from raw_http2 import (
-    PING,
-    message,
-)
+from raw_http2 import PING, message
 
 from stigmer.transport.limits import Limits
 from stigmer.transport.server import Server

@@ -13,6 +13,7 @@ from stigmer.transport.h2_engine.outbox import Exchange
 from stigmer.transport.limits import Limits
 
 _TURN = 1024
+"""Bytes that are read at once: of the smallest frames as many as half a millisecond has room for."""
 _LARGEST_BLOCK = 64 * 1024
 """Of headers or trailers that we send."""
 
